@@ -1,0 +1,93 @@
+"""Killed at any instant, the antenna loses at most one sync interval, and nothing is there twice.
+
+Round after round on one directory: a burst of queries, kill -9 at a random moment, start again.
+Every other round asks it to stop first and kills it while it seals the hour. Each query has a number,
+so the files can be held against what was sent; and what is missing must lie inside a recorded gap.
+"""
+
+import contextlib
+import random
+import time
+from collections import Counter
+
+import pyarrow
+import pyarrow.parquet
+
+import scenario
+from antenna import Antenna, microseconds
+from burst import Burst
+
+ADDRESS, SOCKETS, SENSOR = "127.24.0.1", 208, "crash"
+ROUNDS = 10
+LONGEST = 2.5  # seconds of burst before the kill
+SEALING = 0.06  # seconds after SIGTERM in which the kill falls
+SYNC = 1_000_000  # µs between two fsyncs
+SLACK = 500_000  # µs from the socket to the spool on a busy machine
+
+
+def crash(antenna, round_number, rng):
+    """One burst that ends in a kill. Returns what was sent and when it was killed (µs)."""
+    antenna.start()
+    burst = Burst(antenna.ports(), f"127.24.{round_number + 1}")
+    with contextlib.closing(burst):
+        burst.start()
+        time.sleep(rng.uniform(0.1, LONGEST))
+        if round_number % 2:
+            antenna.process.terminate()
+            time.sleep(rng.uniform(0.0, SEALING))
+        killed = time.time_ns() // 1000
+        antenna.kill()
+        burst.stop()
+    return burst.sent, killed
+
+
+def check_files(checks, antenna):
+    """Whatever is visible under its final name can be read to the end."""
+    for table in ("events", "presences", "gaps"):
+        for file in antenna.files(table):
+            try:
+                pyarrow.parquet.ParquetFile(file).read()
+            except (OSError, pyarrow.ArrowException) as error:
+                checks.that(False, f"{file} is visible and cannot be read: {error}")
+
+
+def check_round(checks, antenna, sent, killed):
+    """What had been synced is there; what is not there lies in a gap."""
+    recorded = {row["transaction_id"] for row in antenna.rows("events")}
+    missing = {number: ts for number, ts in sent.items() if number not in recorded}
+    synced = [ts for ts in missing.values() if ts < killed - SYNC - SLACK]
+    checks.that(not synced, f"{len(synced)} queries are lost that had been synced before the kill")
+    gaps = [(microseconds(row["gap_start"]), microseconds(row["gap_end"])) for row in antenna.rows("gaps")]
+    silent = [ts for ts in missing.values() if not any(start <= ts <= end for start, end in gaps)]
+    checks.that(not silent, f"{len(silent)} queries are missing outside of every recorded gap")
+    return len(missing)
+
+
+def main():
+    parser = scenario.parser(__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="repeats the same instants")
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    checks = scenario.Checks()
+    total = lost = 0
+    with scenario.data_folder(arguments.data) as data:
+        antenna = Antenna(arguments.capture, data, [ADDRESS], SOCKETS, sensor=SENSOR)
+        for round_number in range(ROUNDS):
+            sent, killed = crash(antenna, round_number, rng)
+            check_files(checks, antenna)
+            antenna.start()
+            antenna.terminate()
+            check_files(checks, antenna)
+            total += len(sent)
+            lost += check_round(checks, antenna, sent, killed)
+        counts = Counter(row["transaction_id"] for row in antenna.rows("events"))
+        twice = sum(count > 1 for count in counts.values())
+        checks.that(not twice, f"{twice} queries are recorded more than once")
+        reasons = Counter(row["reason"] for row in antenna.rows("gaps"))
+        checks.that(reasons["killed"] > 0, f"no gap says `killed`: {dict(reasons)}")
+    print(f"crash: {ROUNDS} kills, {total} queries, {lost} in the gaps, {twice} twice · seed {arguments.seed}")
+    checks.conclude()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""A real libtorrent session that keeps asking, and its own record of every packet it sent.
+
+libtorrent is what most of the network runs. Its packet alerts are the ground truth of the live
+test, and its routing-table log says whether it threw us out.
+"""
+
+import random
+import re
+import tempfile
+import threading
+
+import libtorrent
+
+# What libtorrent's routing table logs when an endpoint answers with another id than before.
+EVICTION = "evicting node (changed ID)"
+# Announce flags of libtorrent::dht::announce_flags_t.
+SEED, IMPLIED_PORT = 1, 2
+
+_OUTGOING = re.compile(r"==> \[([0-9.]+):(\d+)\]")
+_LOOPBACK = {
+    "dht_bootstrap_nodes": "",
+    "enable_lsd": False,
+    "enable_natpmp": False,
+    "enable_upnp": False,
+    # Several peers share this machine's loopback: its own rate limits must not decide the test.
+    "dht_block_ratelimit": 1000,
+    "dht_upload_rate_limit": 1_000_000,
+    "alert_queue_size": 1_000_000,
+}
+# Lets more than one endpoint of an address, and addresses close to each other, into the table.
+_RELAXED = {
+    "dht_restrict_routing_ips": False,
+    "dht_restrict_search_ips": False,
+    "dht_prefer_verified_node_ids": False,
+}
+
+
+class LibtorrentPeer:
+    """One session on its own address, told about `contacts`, asking something every `pause` seconds."""
+
+    name = "libtorrent"
+
+    def __init__(self, endpoint, contacts, pause, relaxed=False):
+        self.endpoint, self.contacts, self.pause = endpoint, contacts, pause
+        self.endpoints = [endpoint]
+        self.sent, self.evictions = [], []  # ((address, port), bytes) · log lines
+        category = libtorrent.alert.category_t
+        settings = dict(
+            _LOOPBACK,
+            listen_interfaces=f"{endpoint[0]}:{endpoint[1]}",
+            alert_mask=category.dht_log_notification | category.error_notification,
+        )
+        self._random = random.Random(f"{endpoint}")
+        self._stop = threading.Event()
+        self._session = libtorrent.session(settings | _RELAXED if relaxed else settings)
+        self._thread = threading.Thread(target=self._run, name=f"libtorrent {endpoint}")
+
+    def start(self):
+        """Introduces the session to its contacts and begins to ask."""
+        for contact in self.contacts:
+            self._session.add_dht_node(contact)
+        self._folder = tempfile.TemporaryDirectory(prefix="telescope-")
+        torrent = libtorrent.add_torrent_params()
+        torrent.info_hashes = libtorrent.info_hash_t(self._id())
+        torrent.save_path = self._folder.name
+        self._session.add_torrent(torrent)
+        self._thread.start()
+
+    def stop(self):
+        """Ends the asking; `sent` and `evictions` are complete after `close`."""
+        self._stop.set()
+        self._thread.join()
+        self._session.apply_settings({"enable_dht": False})
+
+    def close(self):
+        """Ends the session."""
+        self._read_alerts()
+        del self._session
+        self._folder.cleanup()
+
+    def _run(self):
+        step = 0
+        while not self._stop.wait(self.pause * self._random.uniform(0.7, 1.3)):
+            self._ask(step)
+            self._read_alerts()
+            step += 1
+
+    def _id(self):
+        return libtorrent.sha1_hash(self._random.randbytes(20))
+
+    def _ask(self, step):
+        session, port = self._session, self.endpoint[1]
+        match step % 8:
+            case 0:
+                session.dht_get_peers(self._id())
+            case 1:
+                session.dht_announce(self._id(), port, 0)
+            case 2:
+                session.dht_sample_infohashes(self._random.choice(self.contacts), self._id())
+            case 3:
+                session.dht_announce(self._id(), port, SEED)
+            case 4:
+                session.dht_get_immutable_item(self._id())
+            case 5:
+                session.dht_announce(self._id(), 0, IMPLIED_PORT)
+            case 6:
+                session.dht_get_mutable_item(self._random.randbytes(32), b"salt")
+            case 7:
+                session.dht_put_immutable_item(self._random.randbytes(16))
+
+    def _read_alerts(self):
+        for alert in self._session.pop_alerts():
+            if isinstance(alert, libtorrent.dht_pkt_alert):
+                if outgoing := _OUTGOING.match(alert.message()):
+                    self.sent.append(((outgoing[1], int(outgoing[2])), alert.pkt_buf))
+            elif isinstance(alert, libtorrent.dht_log_alert):
+                if EVICTION in alert.log_message():
+                    self.evictions.append(alert.log_message())
+            elif isinstance(alert, libtorrent.alerts_dropped_alert):
+                raise AssertionError("libtorrent dropped alerts: its record is not complete")
