@@ -1,0 +1,183 @@
+"""Every reader that a notebook may use sees the same dataset, and so does `analyze sql`.
+
+One line each: DuckDB, Polars, pyarrow, pandas and DataFusion for Python read the captured tables.
+They must agree on every value and on every column's type, which catches an encoding that one of
+them misreads; the same aggregates are then asked of `analyze`.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+
+import datafusion
+import duckdb
+import pandas
+import polars
+import pyarrow
+import pyarrow.compute
+import pyarrow.dataset
+
+TABLES = ("events", "presences", "gaps")
+# Each reader types the folder names its own way; they stand in no file.
+FOLDERS = {"date", "hour"}
+
+duckdb.sql("SET TimeZone = 'UTC'")
+
+
+def with_duckdb(folder):
+    return duckdb.sql(f"FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)").to_arrow_table()
+
+
+def with_polars(folder):
+    return polars.scan_parquet(folder).collect().to_arrow()
+
+
+def with_pyarrow(folder):
+    return pyarrow.dataset.dataset(folder, partitioning="hive").to_table()
+
+
+def with_pandas(folder):
+    return pyarrow.Table.from_pandas(pandas.read_parquet(folder, dtype_backend="pyarrow"))
+
+
+def with_datafusion(folder):
+    context = datafusion.SessionContext()
+    partitions = [("date", pyarrow.date32()), ("hour", pyarrow.int32())]
+    context.register_parquet("captured", folder, table_partition_cols=partitions)
+    return context.table("captured").to_arrow_table()
+
+
+READERS = {
+    "duckdb": with_duckdb,
+    "polars": with_polars,
+    "pyarrow": with_pyarrow,
+    "pandas": with_pandas,
+    "datafusion": with_datafusion,
+}
+
+# Readers choose among Arrow's layouts of one and the same type.
+LAYOUTS = {
+    "large_string": "string",
+    "string_view": "string",
+    "large_binary": "binary",
+    "binary_view": "binary",
+    "fixed_size_binary[16]": "binary",
+    "fixed_size_binary[20]": "binary",
+}
+ARROW = {"string": pyarrow.string(), "binary": pyarrow.binary()}
+
+AGGREGATES = {
+    "events": (
+        "count(*) AS n",
+        "count(infohash) AS with_infohash",
+        "count(DISTINCT peer_ip) AS addresses",
+        "count(DISTINCT infohash) AS infohashes",
+        "count(DISTINCT transaction_id) AS transactions",
+        "sum(length) AS bytes",
+        "min(peer_port) AS lowest_port",
+        "max(source_node) AS last_presence",
+        "sum(CASE WHEN read_only THEN 1 ELSE 0 END) AS read_only",
+        "count(DISTINCT method) AS methods",
+    ),
+    "presences": (
+        "count(*) AS n",
+        "count(DISTINCT node_id) AS ids",
+        "count(DISTINCT local_ip) AS addresses",
+        "sum(local_port) AS ports",
+    ),
+    "gaps": ("count(*) AS n", "count(DISTINCT reason) AS reasons"),
+}
+
+
+def normal(table):
+    """The captured columns of a table in one layout and one order of rows."""
+    names = [name for name in table.column_names if name not in FOLDERS]
+    columns = []
+    for name in names:
+        kind = type_name(table.schema.field(name).type)
+        columns.append(table[name].combine_chunks().cast(ARROW.get(kind, table.schema.field(name).type)))
+    rows = pyarrow.table(columns, names=names)
+    return rows.sort_by([(name, "ascending") for name in names])
+
+
+def type_name(kind):
+    """The type's name, whatever layout a reader chose."""
+    return LAYOUTS.get(str(kind), str(kind))
+
+
+def agree_on_values(data, table):
+    """All readers give the same rows and types. Returns the types."""
+    folder = str(data / "captured" / table)
+    seen = {name: normal(read(folder)) for name, read in READERS.items()}
+    first = seen["pyarrow"]
+    assert first.num_rows or table == "gaps", f"{table} has no rows: nothing was compared"
+    for name, rows in seen.items():
+        assert rows.schema.types == first.schema.types and rows.column_names == first.column_names, (
+            f"{table}: {name} sees {rows.schema}, pyarrow sees {first.schema}"
+        )
+        for column in first.column_names:
+            assert rows[column].equals(first[column]), f"{table}: {name} and pyarrow differ in {column}"
+    return dict(zip(first.column_names, map(type_name, first.schema.types))), first.num_rows
+
+
+def analyze(program, data, sql):
+    """The rows of `analyze sql`."""
+    command = [program, "sql", sql, "--data", str(data), "--format", "json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def agree_on_aggregates(program, data, table):
+    """`analyze sql` and DuckDB answer the same aggregates alike."""
+    select = f"SELECT {', '.join(AGGREGATES[table])} FROM"
+    source = f"read_parquet('{data}/captured/{table}/**/*.parquet', hive_partitioning = true)"
+    relation = duckdb.sql(f"{select} {source}")
+    expected = dict(zip(relation.columns, relation.fetchone()))
+    (seen,) = analyze(program, data, f"{select} captured.{table}")
+    assert seen == expected, f"{table}: analyze says {seen}, duckdb says {expected}"
+
+
+def agree_on_types(program, data, table, types):
+    """`analyze sql` names the types that the readers see."""
+    columns = ", ".join(f"arrow_typeof({name}) AS {name}" for name in types)
+    rows = analyze(program, data, f"SELECT {columns} FROM captured.{table} LIMIT 1")
+    for row in rows:
+        for name, kind in row.items():
+            assert DATAFUSION[kind] == types[name], f"{table}.{name}: analyze says {kind}, readers say {types[name]}"
+
+
+# How `arrow_typeof` names what pyarrow calls otherwise.
+DATAFUSION = {
+    'Timestamp(Microsecond, Some("UTC"))': "timestamp[us, tz=UTC]",
+    'Timestamp(µs, "UTC")': "timestamp[us, tz=UTC]",
+    "Utf8": "string",
+    "Utf8View": "string",
+    "Binary": "binary",
+    "BinaryView": "binary",
+    "FixedSizeBinary(16)": "binary",
+    "FixedSizeBinary(20)": "binary",
+    "Boolean": "bool",
+    "UInt8": "uint8",
+    "UInt16": "uint16",
+    "UInt32": "uint32",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, type=pathlib.Path, help="root of the dataset")
+    parser.add_argument("--analyze", required=True, help="the analyze binary")
+    arguments = parser.parse_args()
+    counts = []
+    for table in TABLES:
+        if not (arguments.data / "captured" / table).is_dir():
+            continue
+        types, rows = agree_on_values(arguments.data, table)
+        agree_on_types(arguments.analyze, arguments.data, table, types)
+        agree_on_aggregates(arguments.analyze, arguments.data, table)
+        counts.append(f"{table} {rows}")
+    print(f"readers: {', '.join(READERS)} and analyze agree · {', '.join(counts)} rows")
+
+
+if __name__ == "__main__":
+    main()
