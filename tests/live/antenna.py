@@ -28,7 +28,9 @@ class Antenna:
         while (bound := len(self.ports())) < self.sockets:
             code = self.process.poll()
             assert code is None, f"capture ended with exit code {code} before it listened"
-            assert time.monotonic() < deadline, f"capture bound {bound} of {self.sockets} sockets in {STARTUP} s"
+            assert time.monotonic() < deadline, (
+                f"capture bound {bound} of {self.sockets} sockets in {STARTUP} s"
+            )
             time.sleep(0.02)
         assert bound == self.sockets, f"capture bound {bound} sockets instead of {self.sockets}"
 

@@ -65,7 +65,9 @@ def check_round(checks, antenna, sent, killed):
 
 def main():
     parser = scenario.parser(__doc__)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="repeats the same instants")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(1 << 32), help="repeats the same instants"
+    )
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     checks = scenario.Checks()
@@ -85,7 +87,9 @@ def main():
         checks.that(not twice, f"{twice} queries are recorded more than once")
         reasons = Counter(row["reason"] for row in antenna.rows("gaps"))
         checks.that(reasons["killed"] > 0, f"no gap says `killed`: {dict(reasons)}")
-    print(f"crash: {ROUNDS} kills, {total} queries, {lost} in the gaps, {twice} twice · seed {arguments.seed}")
+    print(
+        f"crash: {ROUNDS} kills, {total} queries, {lost} in the gaps, {twice} twice · seed {arguments.seed}"
+    )
     checks.conclude()
 
 

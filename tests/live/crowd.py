@@ -26,8 +26,12 @@ def main():
     sent = scenario.check_wire(checks, seen)
     total = seen.counts().total()
     checks.that(total >= QUERIES, f"only {total} queries")
-    checks.that(sent["answer"] < total, "every query was answered: the outbound budget was not put to the test")
-    print(f"crowd: {scenario.summary(difference, seen.counts())} · {SENDERS} addresses, {sent['answer']} answers")
+    checks.that(
+        sent["answer"] < total, "every query was answered: the outbound budget was not put to the test"
+    )
+    print(
+        f"crowd: {scenario.summary(difference, seen.counts())} · {SENDERS} addresses, {sent['answer']} answers"
+    )
     checks.conclude()
 
 

@@ -37,6 +37,11 @@ fn scenario(script: &str, data: &Path, more: &[&str]) {
 }
 
 #[test]
+fn the_judges_notice_every_fault() {
+    python::<&str>("live/judges.py", []);
+}
+
+#[test]
 fn every_query_of_every_client_is_recorded_once_and_nothing_else_is_sent() {
     let data = tempfile::tempdir().expect("a temporary folder");
     scenario("live/clients.py", data.path(), &["--mainline", env!("CARGO_BIN_EXE_mainline_peer")]);

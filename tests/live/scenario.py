@@ -88,14 +88,14 @@ class Observation:
         return given
 
     def ids_shown(self):
-        """(our endpoint, remote endpoint) to every node id that it was shown there."""
+        """(our endpoint, remote address) to every node id that it was shown there."""
         shown = defaultdict(set)
         for datagram in self.datagrams:
             if datagram.source[0] in self.antenna.bind:
                 message = krpc.decode(datagram.payload)[0]
                 body = message.get(b"r") or message.get(b"a") or {}
                 if b"id" in body:
-                    shown[datagram.source, datagram.destination].add(body[b"id"])
+                    shown[datagram.source, datagram.destination[0]].add(body[b"id"])
         return shown
 
 

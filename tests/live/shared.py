@@ -37,10 +37,13 @@ def main():
     shown = seen.ids_shown()
     for (ours, remote), ids in shown.items():
         checks.that(len(ids) == 1, f"{remote} was shown {len(ids)} ids at {ours}")
-    number = {(address(row["local_ip"]), row["local_port"], row["node_id"]): row["source_node"] for row in seen.presences}
+    number = {
+        (address(row["local_ip"]), row["local_port"], row["node_id"]): row["source_node"]
+        for row in seen.presences
+    }
 
     def source_node(datagram):
-        (node_id,) = shown[datagram.destination, datagram.source]
+        (node_id,) = shown[datagram.destination, datagram.source[0]]
         return number[*datagram.destination, node_id]
 
     difference = scenario.check_events(checks, seen, "inferred", source_node)

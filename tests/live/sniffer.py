@@ -41,7 +41,9 @@ class Sniffer:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
         except PermissionError:
-            raise SystemExit("the live tests read packets on lo: run them as root or with CAP_NET_RAW and CAP_NET_ADMIN")
+            raise SystemExit(
+                "the live tests read packets on lo: run them as root or with CAP_NET_RAW and CAP_NET_ADMIN"
+            )
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("lo", ETH_P_ALL))
         self._thread = threading.Thread(target=self._run, name="sniffer")

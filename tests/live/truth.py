@@ -68,12 +68,12 @@ def expected(datagram, source_node, attribution, tokens, sensor):
         querier_id=arguments[b"id"],
         client_version=message.get(b"v"),
         transaction_id=message[b"t"],
-        read_only=message.get(b"ro") == 1,
-        implied_port=arguments.get(b"implied_port") == 1 if announce else None,
+        read_only=_flag(message, b"ro"),
+        implied_port=_flag(arguments, b"implied_port") if announce else None,
         announced_port=arguments.get(b"port") if announce else None,
-        seed=arguments.get(b"seed") == 1 if announce else None,
-        no_seed=arguments.get(b"noseed") == 1 if ask else None,
-        scrape=arguments.get(b"scrape") == 1 if ask else None,
+        seed=_flag(arguments, b"seed") if announce else None,
+        no_seed=_flag(arguments, b"noseed") if ask else None,
+        scrape=_flag(arguments, b"scrape") if ask else None,
         want=",".join(family.decode() for family in arguments[b"want"]) if b"want" in arguments else None,
         token_valid=arguments.get(b"token") in tokens if method in ("announce_peer", "put") else None,
         attribution=attribution,
@@ -85,6 +85,11 @@ def expected(datagram, source_node, attribution, tokens, sensor):
         country=None,
         sensor=sensor,
     )
+
+
+def _flag(values, key):
+    """A flag of BEP 5, 33 or 43: none of the clients sends anything but 0 and 1."""
+    return {None: None, 0: False, 1: True}[values.get(key)]
 
 
 def recorded(row):

@@ -47,28 +47,38 @@ def violations(datagrams, antenna, own_ids, peers):
 def _judge(message, datagram, asked, own_ids):
     """The kind of a datagram that we sent, and what is wrong with it, if anything is."""
     match message:
-        case {b"y": (b"r" | b"e") as kind, b"t": transaction}:
+        case {b"y": b"r" | b"e", b"t": transaction}:
             queries = asked[datagram.destination, datagram.source, transaction]
-            if not queries:
-                return "answer", "answers nothing that was asked"
-            budget = AMPLIFICATION * (queries.pop(0) + OVERHEAD)
-            size = len(datagram.payload) + OVERHEAD
-            if size > budget:
-                return "answer", f"is {size} bytes long, {budget} are allowed"
-            if kind == b"r" and message[b"r"].get(b"id") not in own_ids:
-                return "answer", "carries an id that is not ours"
-            if kind == b"r" and (len(message[b"r"].get(b"nodes", b"")) % 26 or b"values" in message[b"r"]):
-                return "answer", "has a broken node list or gives peers"
-            return "answer", None
+            return "answer", _judge_answer(message, len(datagram.payload), queries, own_ids)
         case {b"y": b"q", b"q": b"ping", b"a": arguments}:
-            return "ping", None if arguments == {b"id": arguments[b"id"]} else "has more than an id"
+            return "ping", None if arguments.keys() == {b"id"} else "has more than an id"
         case {b"y": b"q", b"q": b"find_node", b"a": {b"target": target}}:
             return "find_node", None if target in own_ids else "looks for an id that is not ours"
     return "other", "is no answer, ping or find_node"
 
 
+def _judge_answer(message, size, queries, own_ids):
+    """What is wrong with an answer of `size` bytes; it uses up one of `queries`."""
+    if not queries:
+        return "answers nothing that was asked"
+    budget = AMPLIFICATION * (queries.pop(0) + OVERHEAD) - OVERHEAD
+    if size > budget:
+        return f"has {size} bytes, {budget} are allowed"
+    if message[b"y"] == b"e":
+        return None
+    values = message[b"r"]
+    if values.get(b"id") not in own_ids:
+        return "carries an id that is not ours"
+    if len(values.get(b"nodes", b"")) % 26 or len(values.get(b"nodes6", b"")) % 38:
+        return "has half a node in its list"
+    if b"values" in values or values.get(b"samples"):
+        return "names peers or samples"
+    return None
+
+
 def too_fast(times):
     """Whether any window of ten seconds holds as many messages as make libtorrent ban the sender."""
     return any(
-        bisect_left(times, ts + BAN_WINDOW, lo=first) - first >= BAN_MESSAGES for first, ts in enumerate(times)
+        bisect_left(times, ts + BAN_WINDOW, lo=first) - first >= BAN_MESSAGES
+        for first, ts in enumerate(times)
     )

@@ -26,7 +26,9 @@ duckdb.sql("SET TimeZone = 'UTC'")
 
 
 def with_duckdb(folder):
-    return duckdb.sql(f"FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)").to_arrow_table()
+    return duckdb.sql(
+        f"FROM read_parquet('{folder}/**/*.parquet', hive_partitioning = true)"
+    ).to_arrow_table()
 
 
 def with_polars(folder):
@@ -143,7 +145,9 @@ def agree_on_types(program, data, table, types):
     rows = analyze(program, data, f"SELECT {columns} FROM captured.{table} LIMIT 1")
     for row in rows:
         for name, kind in row.items():
-            assert DATAFUSION[kind] == types[name], f"{table}.{name}: analyze says {kind}, readers say {types[name]}"
+            assert DATAFUSION[kind] == types[name], (
+                f"{table}.{name}: analyze says {kind}, readers say {types[name]}"
+            )
 
 
 # How `arrow_typeof` names what pyarrow calls otherwise.
