@@ -1,0 +1,97 @@
+//! Where every datagram went.
+//!
+//! `received = events + responses_matched + responses_unmatched + errors_matched +
+//! errors_unmatched`, and `events = rows recorded + rows lost`, each loss with its reason. What the
+//! kernel threw away before we could read it is counted beside that.
+
+/// Declares counters that start at zero and can be listed by name.
+macro_rules! counters {
+    ($(#[doc = $about:literal])+ $type:ident { $( $(#[doc = $doc:literal])+ $name:ident, )* }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $type {
+            $( $(#[doc = $doc])+ pub $name: u64, )*
+        }
+
+        impl $type {
+            /// Name and value of each counter, in order.
+            #[must_use]
+            pub fn list(&self) -> Vec<(&'static str, u64)> {
+                vec![$( (stringify!($name), self.$name), )*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// What the antenna did with what it was given, in datagrams.
+    Counters {
+        /// Datagrams taken from the sockets.
+        received,
+        /// Queries and undecodable datagrams: each of them is a row of `captured.events`.
+        events,
+        /// Responses to a query of ours.
+        responses_matched,
+        /// Responses that nobody asked for, or too late.
+        responses_unmatched,
+        /// Error messages in answer to a query of ours.
+        errors_matched,
+        /// Error messages that nobody asked for.
+        errors_unmatched,
+        /// Answers sent, error messages among them.
+        answers_sent,
+        /// Answers not sent because the remote had used up its budget.
+        answers_withheld,
+        /// Events that cannot be answered: undecodable, no transaction id, no sender id, no room.
+        events_unanswerable,
+        /// Pings sent.
+        pings_sent,
+        /// find_node queries for our own ids sent.
+        find_nodes_sent,
+        /// Queries of ours that got no answer in time.
+        queries_unanswered,
+    }
+}
+
+counters! {
+    /// What happened at the sockets, in datagrams.
+    SocketCounters {
+        /// Datagrams that the kernel dropped because a receive buffer was full.
+        kernel_drops,
+        /// Packets that the kernel did not take from us.
+        sends_failed,
+    }
+}
+
+counters! {
+    /// What became of the rows of `captured.events`.
+    RowCounters {
+        /// Rows in the spool.
+        recorded,
+        /// Rows lost because the writer could not keep up.
+        lost_queue_full,
+        /// Rows lost because they could not be written.
+        lost_storage,
+    }
+}
+
+impl Counters {
+    /// Datagrams received and not accounted for: zero, or there is a mistake.
+    #[must_use]
+    pub fn unaccounted(&self) -> i128 {
+        let accounted = [
+            self.events,
+            self.responses_matched,
+            self.responses_unmatched,
+            self.errors_matched,
+            self.errors_unmatched,
+        ];
+        i128::from(self.received) - accounted.into_iter().map(i128::from).sum::<i128>()
+    }
+}
+
+/// The counters as one line of `name=value`.
+#[must_use]
+pub fn line(lists: &[Vec<(&'static str, u64)>]) -> String {
+    lists.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,352 @@
+//! The running sensor: sockets and time on one side, the antenna in the middle, the writer on the
+//! other.
+//!
+//! One thread receives, decodes, answers and hands rows on; it never waits for anything but the
+//! sockets and the clock.
+
+use crate::clock::{self, Micros};
+use crate::config::{Config, micros};
+use crate::counters::{self, RowCounters, SocketCounters};
+use crate::event::{Event, Rows};
+use crate::keyspace::Keyspace;
+use crate::krpc::Packet;
+use crate::node::{Antenna, Datagram, Sink};
+use crate::socket::{Buffers, Socket, untold_drops};
+use crate::spool::{Batches, Segment, Spool, timestamps};
+use crate::state::{self, State};
+use crate::tables::{self, Reason};
+use crate::writer::{self, Job, Writer};
+use anyhow::Context as _;
+use schema::Table;
+use schema::partition::Hour;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Time between two ticks of the antenna.
+const TICK: Duration = Duration::from_millis(100);
+/// Rows in a batch: what is handed to the writer at once.
+const BATCH: usize = 1000;
+/// Datagrams read from one socket before the others get their turn.
+const FAIR_SHARE: usize = 64;
+/// Waiting time before bootstrap names are looked up again, doubled up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
+
+/// Runs the sensor until SIGTERM or SIGINT, then seals what was recorded.
+///
+/// # Errors
+/// When it cannot start, or not everything could be sealed at the end.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let sensor = if config.sensor.is_empty() { state::host_name() } else { config.sensor.clone() };
+    let (spool, left) = Spool::open(&config.data, &sensor)?;
+    let seed =
+        if config.seed.is_empty() { state::kept_seed(&config.data, &sensor)? } else { config.seed.clone() };
+    let keyspace = config.keyspace(&seed)?;
+    let sockets = bind(&keyspace, config.receive_buffer)?;
+
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+
+    let now = clock::now();
+    let before = State::load(&config.data, &sensor);
+    let past = past_jobs(&config.data, &sensor, before.as_ref(), &left, now)?;
+    let state = State {
+        started: now,
+        recorded_until: now,
+        presences_until: now,
+        stopped: false,
+        seed: seed.clone(),
+        config: config.clone(),
+    };
+    let writer = Writer::start(
+        writer::Settings {
+            data: config.data.clone(),
+            sensor: sensor.clone(),
+            sync_interval: micros(config.sync_interval),
+            sync_rows: config.sync_rows,
+            seal_delay: micros(config.seal_delay),
+        },
+        spool,
+        left,
+        state,
+    )?;
+    for job in past {
+        // The queue is longer than the few rows of the past.
+        let _ = writer.offer(job);
+    }
+    tracing::info!(
+        "sensor {sensor}: {} presences on {} sockets, writing to {}",
+        keyspace.presences(),
+        sockets.len(),
+        config.data.display()
+    );
+
+    let sockets: Rc<[Socket]> = sockets.into();
+    let daemon = Rc::new(RefCell::new(Daemon {
+        antenna: Antenna::new(keyspace.clone(), &state::random()?, config.antenna(), now),
+        buffers: Buffers::default(),
+        keyspace,
+        presences_from: now,
+        flushed: now,
+        flush_interval: micros(config.sync_interval),
+        shell: Shell {
+            rows: Rows::new(&sensor),
+            sensor,
+            sockets: sockets.clone(),
+            writer,
+            counters: SocketCounters::default(),
+        },
+    }));
+    let listeners: Vec<_> = (0..sockets.len())
+        .map(|socket| tokio::task::spawn_local(listen(daemon.clone(), sockets.clone(), socket)))
+        .collect();
+    let mut hosts = resolve(config.bootstrap.hosts().to_vec());
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => daemon.borrow_mut().tick(clock::now()),
+            Some(hosts) = hosts.recv() => daemon.borrow_mut().antenna.set_bootstrap(hosts),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    for listener in &listeners {
+        listener.abort();
+    }
+    for listener in listeners {
+        // Aborted: the only result is that it has let go of the daemon.
+        let _ = listener.await;
+    }
+    let daemon = Rc::into_inner(daemon).context("a listener outlived its abortion")?;
+    daemon.into_inner().finish()
+}
+
+/// Binds every socket of the keyspace.
+fn bind(keyspace: &Keyspace, receive_buffer: usize) -> anyhow::Result<Vec<Socket>> {
+    let sockets: Vec<_> = keyspace
+        .sockets()
+        .iter()
+        .map(|&local| Socket::bind(local, receive_buffer))
+        .collect::<Result<_, _>>()?;
+    let granted = sockets.iter().map(Socket::receive_buffer).min().unwrap_or(receive_buffer);
+    if granted < receive_buffer {
+        tracing::warn!(
+            "receive buffers have {granted} bytes instead of {receive_buffer}: raise net.core.rmem_max with sysctl"
+        );
+    }
+    Ok(sockets)
+}
+
+/// Rows about the time before this run: where the presences of a killed run stood, and the gap.
+fn past_jobs(
+    data: &Path,
+    sensor: &str,
+    before: Option<&State>,
+    left: &[Segment],
+    now: Micros,
+) -> anyhow::Result<Vec<Job>> {
+    let Some(before) = before else { return Ok(Vec::new()) };
+    let mut jobs = Vec::new();
+    let events = &schema::events::TABLE;
+    let recorded = latest(data, left, events, events.time)?.unwrap_or(0).max(before.recorded_until).min(now);
+    if !before.stopped {
+        // Rows that were spooled but not yet noted in the state are still in the spool: a segment
+        // is sealed only after the state was saved.
+        let known = latest(data, left, &schema::presences::TABLE, "valid_to")?.unwrap_or(0);
+        let from = known.max(before.presences_until);
+        let keyspace = before.config.keyspace(&before.seed)?;
+        jobs.push(Job::Presences(tables::presences(sensor, &keyspace, from, recorded)?, now));
+    }
+    if recorded < now {
+        let reason = if before.stopped { Reason::Stopped } else { Reason::Killed };
+        jobs.push(Job::Gap(tables::gap(sensor, recorded, now, reason)?));
+    }
+    Ok(jobs)
+}
+
+/// The latest time in `column` of the segments of `table`.
+fn latest(
+    data: &Path,
+    left: &[Segment],
+    table: &'static Table,
+    column: &str,
+) -> anyhow::Result<Option<Micros>> {
+    let mut latest = None;
+    for segment in left.iter().filter(|segment| segment.table.name == table.name) {
+        for batch in Batches::open(table, &segment.spool_path(data))? {
+            latest = latest.max(timestamps(&batch?, column).iter().copied().max());
+        }
+    }
+    Ok(latest)
+}
+
+/// Looks the bootstrap hosts up, again and again until one resolves, and sends their addresses.
+fn resolve(hosts: Vec<String>) -> mpsc::Receiver<Vec<SocketAddr>> {
+    let (send, receive) = mpsc::channel(1);
+    tokio::task::spawn_local(async move {
+        let mut wait = FIRST_RETRY;
+        while !hosts.is_empty() {
+            let mut found = Vec::new();
+            for host in &hosts {
+                match tokio::net::lookup_host(host).await {
+                    Ok(addrs) => found.extend(addrs),
+                    Err(error) => tracing::warn!("bootstrap host {host}: {error}"),
+                }
+            }
+            if !found.is_empty() {
+                // Nobody listens only when the sensor is about to stop.
+                let _ = send.send(found).await;
+                return;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (2 * wait).min(LONGEST_RETRY);
+        }
+    });
+    receive
+}
+
+/// Reads one socket whenever there is something to read.
+async fn listen(daemon: Rc<RefCell<Daemon>>, sockets: Rc<[Socket]>, socket: usize) {
+    while sockets[socket].readable().await.is_ok() {
+        daemon.borrow_mut().read(socket);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Everything that the receiving thread owns.
+struct Daemon {
+    antenna: Antenna,
+    shell: Shell,
+    keyspace: Keyspace,
+    buffers: Buffers,
+    /// From when on presences have not been written down.
+    presences_from: Micros,
+    /// When rows were last handed to the writer.
+    flushed: Micros,
+    flush_interval: Micros,
+}
+
+/// The antenna's outlets.
+struct Shell {
+    sockets: Rc<[Socket]>,
+    rows: Rows,
+    sensor: String,
+    writer: Writer,
+    counters: SocketCounters,
+}
+
+impl Sink for Shell {
+    fn send(&mut self, socket: usize, to: SocketAddr, packet: Packet<'_>) {
+        if !self.sockets[socket].send(to, packet) {
+            self.counters.sends_failed += 1;
+        }
+    }
+
+    fn record(&mut self, event: Event) {
+        self.rows.push(&event);
+        if self.rows.len() >= BATCH {
+            self.flush();
+        }
+    }
+}
+
+impl Shell {
+    /// Hands the rows so far to the writer.
+    fn flush(&mut self) {
+        if !self.rows.is_empty() {
+            self.writer.events(self.rows.take());
+        }
+    }
+}
+
+impl Daemon {
+    /// Takes what waits at a socket, but no more than its fair share.
+    fn read(&mut self, socket: usize) {
+        let now = clock::now();
+        for _ in 0..FAIR_SHARE {
+            // Anything but a datagram means that there is none now.
+            let Ok(received) = self.shell.sockets[socket].receive(&mut self.buffers) else { return };
+            self.shell.counters.kernel_drops += u64::from(received.dropped);
+            let datagram = Datagram {
+                ts: received.ts.unwrap_or(now),
+                socket,
+                source: received.source,
+                payload: self.buffers.payload(received.length),
+                ttl: received.ttl,
+            };
+            self.antenna.receive(now, &datagram, &mut self.shell);
+        }
+    }
+
+    /// Everything that is due at `now`.
+    fn tick(&mut self, now: Micros) {
+        self.antenna.tick(now, &mut self.shell);
+        if (now - self.flushed).abs() >= self.flush_interval {
+            self.shell.flush();
+            self.flushed = now;
+        }
+        let hour = Hour::of(self.presences_from);
+        if hour < Hour::of(now) {
+            self.shell.flush();
+            if self.note_presences(hour.end()) {
+                self.log("hour ended");
+            }
+        }
+    }
+
+    /// Hands over the rows of presences up to `until`; says whether the writer had room for them.
+    fn note_presences(&mut self, until: Micros) -> bool {
+        let Shell { writer, sensor, .. } = &self.shell;
+        let offered = match tables::presences(sensor, &self.keyspace, self.presences_from, until) {
+            Ok(batch) => writer.offer(Job::Presences(batch, until)),
+            Err(error) => {
+                tracing::error!("the rows of captured.presences cannot be built: {error}");
+                true
+            }
+        };
+        if offered {
+            self.presences_from = until;
+        }
+        offered
+    }
+
+    /// Says where everything went.
+    fn log(&mut self, occasion: &str) {
+        self.shell.counters.kernel_drops += untold_drops(&self.shell.sockets);
+        log(occasion, &self.antenna, &self.shell.counters, &self.shell.writer.counters());
+    }
+
+    /// Writes down what is left and ends.
+    fn finish(mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        tracing::info!("sealing what was recorded");
+        self.shell.flush();
+        self.shell.counters.kernel_drops += untold_drops(&self.shell.sockets);
+        let presences = tables::presences(&self.shell.sensor, &self.keyspace, self.presences_from, now)?;
+        let rows = self.shell.writer.finish(vec![Job::Presences(presences, now)])?;
+        log("stopped", &self.antenna, &self.shell.counters, &rows);
+        Ok(())
+    }
+}
+
+fn log(occasion: &str, antenna: &Antenna, sockets: &SocketCounters, rows: &RowCounters) {
+    let antenna_counters = antenna.counters();
+    let line = counters::line(&[antenna_counters.list(), sockets.list(), rows.list()]);
+    tracing::info!(
+        "{occasion}: {line} unaccounted={} nodes={}",
+        antenna_counters.unaccounted(),
+        antenna.nodes()
+    );
+}

@@ -1,0 +1,166 @@
+//! One budget per remote address over everything we send it.
+//!
+//! libtorrent bans an address after 50 messages in 10 seconds, answers included, and our sockets
+//! all share a few addresses. So every answer and every query of every presence draws on the same
+//! budget, and our own queries to one remote are spaced out besides.
+//!
+//! The state is a fixed number of slots in sets of eight; a new address takes the slot of its set
+//! that has been idle longest. No stream of addresses makes it grow, and because the set is chosen
+//! by a keyed hash nobody can aim at another's slot.
+
+use crate::clock::{Micros, SECOND};
+use crate::secret::{Secret, mapped};
+use std::net::IpAddr;
+
+/// Addresses remembered at once: 1.5 MB of slots.
+const SLOTS: usize = 1 << 16;
+/// Slots among which an address may live.
+const WAYS: usize = 8;
+
+/// Limits for one remote address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Time that pays for one message.
+    pub interval: Micros,
+    /// Messages that may be sent at once after a silence.
+    pub burst: i64,
+    /// Time between two queries of ours.
+    pub query_interval: Micros,
+}
+
+impl Limits {
+    /// The most messages that an address can get in any stretch of `length`.
+    #[must_use]
+    pub fn most_within(&self, length: Micros) -> i64 {
+        self.burst + length / self.interval
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { interval: SECOND / 3, burst: 12, query_interval: 5 * SECOND }
+    }
+}
+
+/// What one address has used up.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    key: u64,
+    /// When everything sent so far is paid for (the theoretical arrival time of GCRA).
+    paid: Micros,
+    /// When the next query may be sent.
+    query: Micros,
+}
+
+/// Keeps what we send to each address below the limits.
+pub struct Guard {
+    secret: Secret,
+    limits: Limits,
+    slots: Vec<Slot>,
+}
+
+impl Guard {
+    /// An empty guard.
+    #[must_use]
+    pub fn new(secret: &Secret, limits: Limits) -> Self {
+        Self { secret: secret.derive("guard"), limits, slots: vec![Slot::default(); SLOTS] }
+    }
+
+    /// Whether an answer may go to `ip` now; if so, it is charged.
+    pub fn allow_answer(&mut self, now: Micros, ip: IpAddr) -> bool {
+        let Limits { interval, burst, .. } = self.limits;
+        let slot = self.slot(now, ip);
+        charge(slot, now, interval, burst)
+    }
+
+    /// Whether a query of ours may go to `ip` now; if so, it is charged. Queries leave half of the
+    /// burst to answers.
+    pub fn allow_query(&mut self, now: Micros, ip: IpAddr) -> bool {
+        let Limits { interval, burst, query_interval } = self.limits;
+        let slot = self.slot(now, ip);
+        if now < slot.query || !charge(slot, now, interval, burst / 2) {
+            return false;
+        }
+        slot.query = now + query_interval;
+        true
+    }
+
+    /// The slot of `ip`, taken over from the longest idle address of its set if it has none.
+    fn slot(&mut self, now: Micros, ip: IpAddr) -> &mut Slot {
+        let key = self.secret.number(&[&network(ip)]).max(1);
+        let first = (key as usize % (SLOTS / WAYS)) * WAYS;
+        let set = &mut self.slots[first..first + WAYS];
+        let i = set.iter().position(|slot| slot.key == key).unwrap_or_else(|| {
+            let idle = (0..WAYS).min_by_key(|&i| set[i].paid).unwrap_or(0);
+            set[idle] = Slot { key, paid: now, query: now };
+            idle
+        });
+        let slot = &mut set[i];
+        // After the clock was set back, debts from the future would silence us for as long.
+        if slot.paid > now + 60 * SECOND {
+            *slot = Slot { key, paid: now, query: now };
+        }
+        slot
+    }
+}
+
+fn charge(slot: &mut Slot, now: Micros, interval: Micros, burst: i64) -> bool {
+    let paid = slot.paid.max(now);
+    if paid - now > (burst - 1) * interval {
+        return false;
+    }
+    slot.paid = paid + interval;
+    true
+}
+
+/// What counts as one remote: an IPv4 address, or the /64 that one IPv6 host can choose from.
+fn network(ip: IpAddr) -> [u8; 16] {
+    let mut bytes = mapped(ip);
+    if ip.is_ipv6() {
+        bytes[8..].fill(0);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_default_stays_below_the_ban_of_libtorrent() {
+        assert!(Limits::default().most_within(10 * SECOND) < 50);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_does_not_grow_the_guard() {
+        let mut guard = Guard::new(&Secret::from_text("s"), Limits::default());
+        for i in 0..200_000u32 {
+            assert!(guard.allow_answer(SECOND, IpAddr::from(i.to_be_bytes())));
+        }
+        assert_eq!(guard.slots.len(), SLOTS);
+    }
+
+    proptest! {
+        #[test]
+        fn no_ten_seconds_see_more_than_the_limit(steps in prop::collection::vec((0..SECOND, any::<bool>()), 1..400)) {
+            let limits = Limits::default();
+            let mut guard = Guard::new(&Secret::from_text("s"), limits);
+            let ip = IpAddr::from([192, 0, 2, 1]);
+            let (mut now, mut sent, mut queries) = (SECOND, Vec::new(), Vec::new());
+            for (step, query) in steps {
+                now += step;
+                if query {
+                    if guard.allow_query(now, ip) { sent.push(now); queries.push(now); }
+                } else if guard.allow_answer(now, ip) {
+                    sent.push(now);
+                }
+            }
+            for (i, &start) in sent.iter().enumerate() {
+                let within = sent[i..].iter().take_while(|&&at| at < start + 10 * SECOND).count() as i64;
+                prop_assert!(within <= limits.most_within(10 * SECOND));
+            }
+            prop_assert!(queries.windows(2).all(|pair| pair[1] - pair[0] >= limits.query_interval));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Staying in other nodes' routing tables, and keeping ours worth answering from.
+//!
+//! A real node gets into tables by asking. So every node that shows up is asked once for a sign of
+//! life, nodes that fell silent are pinged, and ranges that nobody was asked about for fifteen
+//! minutes are looked up, all with `ping` and with `find_node` for ids of our own. Where BEP 5 asks
+//! for a random id in a bucket's range, an id of another presence in that range serves as well.
+//!
+//! One query is sent at a time, in turn over the presences and at a fixed rate; the guard spaces
+//! out what one remote gets.
+
+use super::{Antenna, Datagram, Presence, Sink};
+use crate::clock::{MINUTE, Micros, SECOND};
+use crate::keyspace::OwnId;
+use crate::krpc::compact::{self, Contact};
+use crate::krpc::{Kind, Message, Outbound};
+use crate::routing::K;
+use std::net::SocketAddr;
+
+/// Nodes that wait to be asked, per presence.
+const CANDIDATES: usize = 2 * K;
+/// Time between two attempts of a presence without nodes to find some.
+const SEEK: Micros = MINUTE;
+/// Queries that may be made up for after a pause.
+const CATCH_UP: Micros = SECOND;
+
+/// A query of ours.
+enum Ask {
+    Ping,
+    FindNode(OwnId),
+}
+
+impl Antenna {
+    /// Lets time pass: ids change, queries expire, queries become due. To be called about ten
+    /// times a second.
+    pub fn tick(&mut self, now: Micros, sink: &mut impl Sink) {
+        self.rotate(now);
+        while let Some(query) = self.pending.expire(now) {
+            self.counters.queries_unanswered += 1;
+            if let Some(id) = query.id {
+                let contact = Contact { id, addr: query.addr };
+                self.presences[usize::from(query.presence)].table.failed(&contact);
+            }
+        }
+        if self.settings.query_rate <= 0.0 {
+            return;
+        }
+        let interval = (SECOND as f64 / self.settings.query_rate) as Micros;
+        // A clock that was set back must not silence us until it has caught up.
+        self.next_query = self.next_query.clamp(now - CATCH_UP, now.saturating_add(interval));
+        while self.next_query <= now && self.pending.has_room() && self.ask_in_turn(now, sink) {
+            self.next_query = self.next_query.saturating_add(interval);
+        }
+    }
+
+    /// Gives every presence the id that is due at `now`.
+    fn rotate(&mut self, now: Micros) {
+        for (number, presence) in (0..).zip(&mut self.presences) {
+            if !presence.valid.contains(&now) {
+                presence.previous = presence.id;
+                presence.id = self.keyspace.id(number, now);
+                presence.valid = self.keyspace.validity(number, now);
+                presence.table.recentre(presence.id.get());
+                presence.seek = now;
+            }
+        }
+    }
+
+    /// Takes an answer to a query of ours: the sender is alive, and may name other nodes.
+    pub(super) fn receive_answer(&mut self, now: Micros, datagram: &Datagram<'_>, message: &Message<'_>) {
+        let query = message
+            .transaction
+            .and_then(|transaction| self.pending.finish(datagram.socket, datagram.source, transaction));
+        let counters = &mut self.counters;
+        let count = match (message.kind, query.is_some()) {
+            (Kind::Error, true) => &mut counters.errors_matched,
+            (Kind::Error, false) => &mut counters.errors_unmatched,
+            (_, true) => &mut counters.responses_matched,
+            (_, false) => &mut counters.responses_unmatched,
+        };
+        *count += 1;
+        let (Some(query), Kind::Response, Some(id)) = (query, message.kind, message.id) else { return };
+        let contact = Contact { id, addr: query.addr };
+        if !self.is_own(&id) && self.presences[usize::from(query.presence)].reach.admits(contact.addr) {
+            self.presences[usize::from(query.presence)].table.answered(now, contact);
+        }
+        let nodes = compact::nodes4(message.nodes.unwrap_or_default()).take(2 * K);
+        let nodes6 = compact::nodes6(message.nodes6.unwrap_or_default()).take(2 * K);
+        for node in nodes.chain(nodes6) {
+            self.offer(query.presence, node);
+            // It may be of more use to the presence whose slice it stands in.
+            self.offer(self.presence_near(&node.id), node);
+        }
+    }
+
+    /// Takes note of the sender of a query: a node that asks is alive, and worth asking back.
+    pub(super) fn notice(
+        &mut self,
+        now: Micros,
+        datagram: &Datagram<'_>,
+        message: &Message<'_>,
+        presence: u16,
+    ) {
+        let (Kind::Query, Some(id), None | Some(false)) = (message.kind, message.id, message.read_only)
+        else {
+            return;
+        };
+        let contact = Contact { id, addr: datagram.source };
+        self.presences[usize::from(presence)].table.heard(now, &contact);
+        self.offer(presence, contact);
+    }
+
+    /// Makes `contact` a candidate of `presence`, or of the one that it is shown at the same socket.
+    fn offer(&mut self, presence: u16, contact: Contact) {
+        let number = self.presence_for(self.keyspace.socket_of(presence), contact.addr);
+        let presence = &self.presences[usize::from(number)];
+        if presence.is_ipv4 != contact.addr.is_ipv4()
+            || !presence.reach.admits(contact.addr)
+            || self.is_own(&contact.id)
+            || !presence.table.wants(&contact)
+        {
+            return;
+        }
+        let Presence { id, candidates, .. } = &mut self.presences[usize::from(number)];
+        if candidates.iter().any(|candidate| candidate.addr == contact.addr) {
+            return;
+        }
+        let distance = |candidate: &Contact| candidate.id.distance(&id.get());
+        let place = candidates.partition_point(|candidate| distance(candidate) < distance(&contact));
+        if place < CANDIDATES {
+            candidates.truncate(CANDIDATES - 1);
+            candidates.insert(place, contact);
+        }
+    }
+
+    /// Lets the next presence that has something to ask send one query; says whether one had.
+    fn ask_in_turn(&mut self, now: Micros, sink: &mut impl Sink) -> bool {
+        for _ in 0..self.presences.len() {
+            self.turn = (self.turn + 1) % self.presences.len();
+            if self.ask_from(now, self.turn, sink) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Sends the most urgent query of a presence, if it has any that may be sent.
+    fn ask_from(&mut self, now: Micros, number: usize, sink: &mut impl Sink) -> bool {
+        let id = self.presences[number].id;
+        let allowed =
+            |contact: &Contact, antenna: &mut Self| antenna.guard.allow_query(now, contact.addr.ip());
+
+        for i in 0..self.presences[number].candidates.len() {
+            let candidate = self.presences[number].candidates[i];
+            if allowed(&candidate, self) {
+                self.presences[number].candidates.remove(i);
+                self.ask(now, number, candidate.addr, Some(candidate), &Ask::FindNode(id), sink);
+                return true;
+            }
+        }
+        if let Some(silent) = self.presences[number].table.questionable(now)
+            && allowed(&silent, self)
+        {
+            self.ask(now, number, silent.addr, Some(silent), &Ask::Ping, sink);
+            return true;
+        }
+        if self.presences[number].table.len() < K && now >= self.presences[number].seek {
+            return self.seek(now, number, sink);
+        }
+        if let Some(bucket) = self.presences[number].table.stale(now) {
+            let target = self.own_id_in(number, bucket);
+            self.presences[number].table.closest(now, &target.get(), &mut self.scratch.found);
+            if let Some(&nearest) = self.scratch.found.first()
+                && allowed(&nearest, self)
+            {
+                self.presences[number].table.refreshed(now, bucket);
+                self.ask(now, number, nearest.addr, Some(nearest), &Ask::FindNode(target), sink);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Looks for first nodes: among those of the presences nearest in the keyspace, then at the
+    /// bootstrap hosts.
+    fn seek(&mut self, now: Micros, number: usize, sink: &mut impl Sink) -> bool {
+        let id = self.presences[number].id;
+        let count = self.presences.len();
+        let neighbour = (1..=count / 2)
+            .flat_map(|step| [(number + step) % count, (number + count - step) % count])
+            .find(|&other| {
+                let other = &self.presences[other];
+                other.is_ipv4 == self.presences[number].is_ipv4 && !other.table.is_empty()
+            });
+        if let Some(neighbour) = neighbour {
+            let mut found = std::mem::take(&mut self.scratch.found);
+            self.presences[neighbour].table.closest(now, &id.get(), &mut found);
+            for &contact in &found {
+                self.offer(number as u16, contact);
+            }
+            self.scratch.found = found;
+        }
+        self.presences[number].seek = now + SEEK;
+        for _ in 0..self.bootstrap.len() {
+            self.bootstrap_turn = (self.bootstrap_turn + 1) % self.bootstrap.len();
+            let host = self.bootstrap[self.bootstrap_turn];
+            let shown = self.presence_for(self.presences[number].socket, host);
+            if neighbour.is_none()
+                && usize::from(shown) == number
+                && host.is_ipv4() == self.presences[number].is_ipv4
+                && self.guard.allow_query(now, host.ip())
+            {
+                self.ask(now, number, host, None, &Ask::FindNode(id), sink);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// An id of our own in the range of a bucket of presence `number`; its own id where no
+    /// presence stands there.
+    fn own_id_in(&self, number: usize, bucket: usize) -> OwnId {
+        let own = self.presences[number].id;
+        let ids = self.presences.iter().map(|presence| presence.id);
+        ids.filter(|id| *id != own).find(|id| own.get().common_prefix(&id.get()) == bucket).unwrap_or(own)
+    }
+
+    /// Sends a query that has been allowed.
+    fn ask(
+        &mut self,
+        now: Micros,
+        number: usize,
+        addr: SocketAddr,
+        contact: Option<Contact>,
+        ask: &Ask,
+        sink: &mut impl Sink,
+    ) {
+        let presence = &mut self.presences[number];
+        if let Some(contact) = &contact {
+            presence.table.asking(now, contact);
+        }
+        let (id, socket) = (presence.id, presence.socket);
+        let known_id = contact.map(|contact| contact.id);
+        let transaction = self.pending.begin(now, number as u16, socket, addr, known_id);
+        let message = match *ask {
+            Ask::Ping => {
+                self.counters.pings_sent += 1;
+                Outbound::Ping { transaction, id }
+            }
+            Ask::FindNode(target) => {
+                self.counters.find_nodes_sent += 1;
+                Outbound::FindNode { transaction, id, target }
+            }
+        };
+        sink.send(socket, addr, self.encoder.encode(&message));
+    }
+}

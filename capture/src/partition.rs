@@ -1,0 +1,200 @@
+//! Sealing: a closed segment of the spool becomes a Parquet file that never changes again.
+//!
+//! The file is written under a name that begins with a dot, synced, renamed, and its folder synced;
+//! only then is the segment removed. Whatever instruction a crash hits, the next start finds either
+//! the segment, and seals it again under the same name, or the finished file.
+//!
+//! [`writer_properties`] is the one place that says how our columns are laid out in Parquet.
+
+use crate::clock::Micros;
+use crate::spool::{Batches, Segment, Spool, SpoolError, io_error, rows_error, sorted, sync_folder, times};
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+use schema::{Column, Table, Type, version};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// Rows in a row group at most: what a reader must hold to read one.
+pub const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Bytes of a dictionary before a column falls back to plain values; room for some 200,000 ids.
+const DICTIONARY_BYTES: usize = 4 << 20;
+/// Best size for the time it takes on event columns.
+const ZSTD_LEVEL: i32 = 3;
+
+/// How `columns` are written to Parquet, with `metadata` as key-value pairs of the file.
+///
+/// # Panics
+/// Never: the compression level is a valid one.
+#[must_use]
+pub fn writer_properties(
+    columns: &[Column],
+    metadata: impl IntoIterator<Item = (String, String)>,
+) -> WriterProperties {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("levels 1 to 22 are valid");
+    let metadata: Vec<_> = metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_key_value_metadata(Some(metadata));
+    for column in columns {
+        let path = ColumnPath::from(column.name);
+        let (dictionary, encoding) = match column.ty.encoding() {
+            schema::Encoding::Delta => (false, Some(Encoding::DELTA_BINARY_PACKED)),
+            schema::Encoding::Plain => (false, Some(Encoding::PLAIN)),
+            schema::Encoding::ByteStreamSplit => (false, Some(Encoding::BYTE_STREAM_SPLIT)),
+            schema::Encoding::Dictionary => (true, fallback(column.ty)),
+        };
+        properties = properties.set_column_dictionary_enabled(path.clone(), dictionary);
+        if let Some(encoding) = encoding {
+            properties = properties.set_column_encoding(path, encoding);
+        }
+    }
+    properties.build()
+}
+
+/// What follows a full dictionary, where the writer's own choice will not do: it picks a delta
+/// encoding for bytes that not every reader knows.
+fn fallback(ty: Type) -> Option<Encoding> {
+    matches!(ty, Type::Id | Type::Bytes | Type::Text).then_some(Encoding::PLAIN)
+}
+
+/// Turns a closed segment into its file and removes the segment. Returns the file, or `None` for a
+/// segment without rows. Doing it again after a crash at any point gives the same file.
+///
+/// # Errors
+/// When the segment cannot be read or the file cannot be written; the segment is kept then.
+pub fn seal(data: &Path, segment: &Segment) -> Result<Option<PathBuf>, SpoolError> {
+    let spool = segment.spool_path(data);
+    let path = segment.final_path(data);
+    let mut sealed = is_complete(&path);
+    if !sealed {
+        let floors = floors(segment, &spool)?;
+        if !floors.is_empty() {
+            write(segment, &spool, &floors, &path)?;
+            sealed = true;
+        }
+    }
+    fs::remove_file(&spool).map_err(io_error("remove", &spool))?;
+    sync_folder(&spool)?;
+    Ok(sealed.then_some(path))
+}
+
+/// Whether `path` is a whole Parquet file. A final name is given to synced files only, so this
+/// merely guards against files that somebody else put there.
+fn is_complete(path: &Path) -> bool {
+    const MAGIC: &[u8; 4] = b"PAR1";
+    let check = || -> io::Result<bool> {
+        let mut file = File::open(path)?;
+        let (mut head, mut tail) = ([0; 4], [0; 4]);
+        file.read_exact(&mut head)?;
+        file.seek(SeekFrom::End(-4))?;
+        file.read_exact(&mut tail)?;
+        Ok(&head == MAGIC && &tail == MAGIC)
+    };
+    check().unwrap_or(false)
+}
+
+/// For each batch of a segment the earliest time in it and in all later ones: rows before the next
+/// batch's floor can be written.
+fn floors(segment: &Segment, spool: &Path) -> Result<Vec<Micros>, SpoolError> {
+    let mut floors = Vec::new();
+    for batch in Batches::open(segment.table, spool)? {
+        floors.push(times(segment.table, &batch?).iter().copied().min().unwrap_or(Micros::MAX));
+    }
+    for i in (1..floors.len()).rev() {
+        floors[i - 1] = floors[i - 1].min(floors[i]);
+    }
+    Ok(floors)
+}
+
+/// Writes the rows of `spool` in order of time to `path`.
+fn write(segment: &Segment, spool: &Path, floors: &[Micros], path: &Path) -> Result<(), SpoolError> {
+    let table = segment.table;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    create_folders(folder)?;
+    let temporary = folder.join(format!(".{}.tmp", segment.name));
+    let file = File::create(&temporary).map_err(io_error("create", &temporary))?;
+    let parquet = |source| SpoolError::Parquet { path: temporary.display().to_string(), source };
+    let metadata = [
+        (version::DATASET_VERSION, version::DATASET.to_string()),
+        (version::WRITER, concat!("capture ", env!("CARGO_PKG_VERSION")).to_owned()),
+        (version::SENSOR, segment.name.sensor.clone()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+    let properties = writer_properties(table.columns, metadata);
+    let mut writer = ArrowWriter::try_new(&file, table.arrow(), Some(properties)).map_err(parquet)?;
+
+    let mut rows = 0;
+    // Rows that a later batch may still come before. Batches overlap by milliseconds unless the
+    // clock was set back; waiting until as many are new as were kept bounds the sorting even then.
+    let mut held: Vec<RecordBatch> = Vec::new();
+    let (mut held_rows, mut kept_rows) = (0, 0);
+    for (i, batch) in Batches::open(table, spool)?.enumerate() {
+        let batch = batch?;
+        held_rows += batch.num_rows();
+        rows += batch.num_rows();
+        held.push(batch);
+        let floor = floors.get(i + 1).copied();
+        if floor.is_some() && held_rows < 2 * kept_rows {
+            continue;
+        }
+        let merged = concat_batches(&table.arrow(), &held).map_err(rows_error(table))?;
+        let merged = sorted(table, &merged).map_err(rows_error(table))?;
+        let ready =
+            floor.map_or(merged.num_rows(), |floor| times(table, &merged).partition_point(|&ts| ts < floor));
+        writer.write(&merged.slice(0, ready)).map_err(parquet)?;
+        kept_rows = merged.num_rows() - ready;
+        held_rows = kept_rows;
+        held.clear();
+        if kept_rows > 0 {
+            held.push(merged.slice(ready, kept_rows));
+        }
+    }
+    writer.append_key_value_metadata(KeyValue::new(version::ROWS.to_owned(), rows.to_string()));
+    writer.close().map_err(parquet)?;
+    file.sync_all().map_err(io_error("sync", &temporary))?;
+    fs::rename(&temporary, path).map_err(io_error("rename", &temporary))?;
+    sync_folder(path)
+}
+
+/// Creates `folder` and its parents, each of them synced into the one above.
+fn create_folders(folder: &Path) -> Result<(), SpoolError> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        create_folders(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io_error("create", folder)(error)),
+        _ => sync_folder(folder),
+    }
+}
+
+/// Writes whole batches of a captured table into partitions, through the same spool and the same
+/// sealing as the daemon, and returns the files. Each file is named after its first row.
+///
+/// # Errors
+/// When a daemon has the spool of `sensor` open, or a file cannot be written.
+pub fn write_partitions(
+    data: &Path,
+    sensor: &str,
+    table: &'static Table,
+    batches: impl IntoIterator<Item = RecordBatch>,
+) -> Result<Vec<PathBuf>, SpoolError> {
+    let (mut spool, mut segments) = Spool::open(data, sensor)?;
+    for batch in batches {
+        let first = times(table, &batch).iter().copied().min().unwrap_or_default();
+        spool.append(table, &batch, first).map_err(|(_, error)| error)?;
+    }
+    segments.extend(spool.close_all()?);
+    segments.iter().filter_map(|segment| seal(data, segment).transpose()).collect()
+}

@@ -1,0 +1,57 @@
+//! One keyed hash for everything that must look random to others and be repeatable to us: node
+//! ids, tokens, transaction ids, and the places of addresses in bounded tables.
+
+use crate::clock::Micros;
+use crate::id::Id;
+use sha1::{Digest, Sha1};
+use std::net::IpAddr;
+
+/// A key for SHA-1 over fixed-length inputs.
+#[derive(Clone)]
+pub struct Secret([u8; 20]);
+
+impl Secret {
+    /// The secret that a text stands for; the same text gives the same secret.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self(Sha1::digest(text).into())
+    }
+
+    /// A secret of its own for one `purpose`, so that what one use reveals says nothing about another.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Self {
+        Self(self.hash(&[purpose.as_bytes()]))
+    }
+
+    /// 160 bits that depend on the secret and every byte of `parts`.
+    #[must_use]
+    pub fn hash(&self, parts: &[&[u8]]) -> [u8; 20] {
+        let mut hasher = Sha1::new_with_prefix(self.0);
+        for part in parts {
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    }
+
+    /// The first 64 bits of [`Secret::hash`].
+    #[must_use]
+    pub fn number(&self, parts: &[&[u8]]) -> u64 {
+        let hash = self.hash(parts);
+        u64::from_be_bytes(std::array::from_fn(|i| hash[i]))
+    }
+
+    /// 160 uniform bits for `presence` and its `epoch`.
+    #[must_use]
+    pub fn id(&self, presence: u16, epoch: Micros) -> Id {
+        Id(self.hash(&[&presence.to_be_bytes(), &epoch.to_be_bytes()]))
+    }
+}
+
+/// The 16 bytes under which an address is stored: IPv4 mapped into `::ffff:0:0/96`.
+#[must_use]
+pub fn mapped(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}

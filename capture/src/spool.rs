@@ -1,0 +1,476 @@
+//! The spool: rows on their way from memory to Parquet, safe from a crash once they are synced.
+//!
+//! A segment holds rows of one table and one hour, in
+//! `<data>/spool/<sensor>/<table>.<YYYY-MM-DDTHH>.<file name>.spool`. It is a sequence of frames
+//! `[length u32 LE][crc32 u32 LE][Arrow IPC message]`; the first declares the schema. A crash can
+//! leave a frame half written or the tail filled with zeros: neither passes the check, and the
+//! segment ends before it.
+//!
+//! The name of the final file is part of the segment's name from the beginning, so that a segment
+//! sealed twice gives one file. Nothing here knows what the columns mean, except which of them
+//! says the hour.
+
+use crate::clock::{Micros, SECOND};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{RecordBatch, UInt32Array, new_null_array};
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::writer::StreamEncoder;
+use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::take::take_record_batch;
+use schema::Table;
+use schema::partition::{FileName, Hour, date_text, is_sensor_name, parse_date};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// The folder of all spools, below the dataset's root.
+pub const SPOOL: &str = "spool";
+/// The longest frame that is believed: far more than any batch we write.
+const MAX_FRAME: u32 = 1 << 28;
+/// Segments open at once. More hours than that come from a clock gone wild or a bulk load.
+const MOST_OPEN: usize = 64;
+/// Bytes in front of a frame's message.
+const HEADER: usize = 8;
+
+/// Why rows could not be spooled or sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// Another daemon works in this folder.
+    #[error(
+        "another capture is writing as sensor `{sensor}` into {data}: stop it, or give this one another --sensor or --data"
+    )]
+    Locked {
+        /// Name of the sensor.
+        sensor: String,
+        /// Root of the dataset.
+        data: String,
+    },
+    /// The name cannot stand in a file name.
+    #[error(
+        "`{0}` cannot be a sensor's name: use up to 64 of A–Z a–z 0–9 . _ - and begin with a letter or a digit"
+    )]
+    Sensor(String),
+    /// The file system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The rows are not what their table declares.
+    #[error("rows of {table} cannot be written: {source}")]
+    Rows {
+        /// Name of the table.
+        table: &'static str,
+        /// What is wrong with them.
+        source: ArrowError,
+    },
+    /// Parquet refused.
+    #[error("cannot write {path}: {source}")]
+    Parquet {
+        /// The file.
+        path: String,
+        /// What the writer said.
+        source: parquet::errors::ParquetError,
+    },
+}
+
+/// Says what was being done to which file when the system refused.
+pub(crate) fn io_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> SpoolError + 'a {
+    move |source| SpoolError::Io { action, path: path.display().to_string(), source }
+}
+
+pub(crate) fn rows_error(table: &'static Table) -> impl Fn(ArrowError) -> SpoolError {
+    move |source| SpoolError::Rows { table: table.name, source }
+}
+
+/// The rows of one table and hour that end up in one file.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// The table.
+    pub table: &'static Table,
+    /// The hour that every row belongs to.
+    pub hour: Hour,
+    /// Name of the final file.
+    pub name: FileName,
+}
+
+impl Segment {
+    /// Where the segment is spooled.
+    #[must_use]
+    pub fn spool_path(&self, data: &Path) -> PathBuf {
+        let hour = format!("{}T{:02}", date_text(self.hour.day()), self.hour.0.rem_euclid(24));
+        folder(data, &self.name.sensor).join(format!("{}.{hour}.{}.spool", self.table.name, self.name))
+    }
+
+    /// Where it ends up.
+    #[must_use]
+    pub fn final_path(&self, data: &Path) -> PathBuf {
+        data.join(self.hour.folder(self.table.name)).join(format!("{}.parquet", self.name))
+    }
+
+    /// The segment that a file in a spool folder holds.
+    #[must_use]
+    pub fn parse(file_name: &str) -> Option<Self> {
+        let mut parts = file_name.strip_suffix(".spool")?.splitn(3, '.');
+        let table = schema::captured(parts.next()?)?;
+        let (date, hour) = parts.next()?.split_once('T')?;
+        let hour: i64 = hour.parse().ok().filter(|hour| (0..24).contains(hour))?;
+        let hour = Hour(i64::from(parse_date(date)?) * 24 + hour);
+        Some(Self { table, hour, name: parts.next()?.parse().ok()? })
+    }
+}
+
+/// The spool folder of a sensor.
+#[must_use]
+pub fn folder(data: &Path, sensor: &str) -> PathBuf {
+    data.join(SPOOL).join(sensor)
+}
+
+/// Appends rows to the segments of one sensor. There is one at a time: the folder is locked.
+pub struct Spool {
+    data: PathBuf,
+    sensor: String,
+    open: BTreeMap<(Hour, &'static str), Appender>,
+    /// Segments closed to make room for others.
+    closed: Vec<Segment>,
+    /// Released by the system when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Spool {
+    /// Opens the spool of `sensor` and returns the segments that an earlier run left behind, cut
+    /// back to their last whole frame, in order.
+    ///
+    /// # Errors
+    /// When another process has it open, or the folder cannot be used.
+    pub fn open(data: &Path, sensor: &str) -> Result<(Self, Vec<Segment>), SpoolError> {
+        if !is_sensor_name(sensor) {
+            return Err(SpoolError::Sensor(sensor.to_owned()));
+        }
+        let folder = folder(data, sensor);
+        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+        let path = folder.join("lock");
+        let lock = File::create(&path).map_err(io_error("open", &path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                SpoolError::Locked { sensor: sensor.to_owned(), data: data.display().to_string() }
+            }
+            TryLockError::Error(source) => io_error("lock", &path)(source),
+        })?;
+        let mut left = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
+            let name = entry.map_err(io_error("list", &folder))?.file_name();
+            left.extend(name.to_str().and_then(Segment::parse));
+        }
+        left.sort_by_key(|segment| (segment.hour, segment.name.start, segment.name.part));
+        for segment in &left {
+            cut(&segment.spool_path(data))?;
+        }
+        let (data, sensor) = (data.to_owned(), sensor.to_owned());
+        Ok((Self { data, sensor, open: BTreeMap::new(), closed: Vec::new(), _lock: lock }, left))
+    }
+
+    /// Appends `batch`, each row to the segment of its hour; a segment opened for it is named after
+    /// `now`. Nothing is safe before [`Spool::sync`].
+    ///
+    /// # Errors
+    /// When rows could not be written: how many, and why. Segments stay readable.
+    pub fn append(
+        &mut self,
+        table: &'static Table,
+        batch: &RecordBatch,
+        now: Micros,
+    ) -> Result<(), (usize, SpoolError)> {
+        let mut rows = batch.num_rows();
+        let batch = sorted(table, batch).map_err(|error| (rows, rows_error(table)(error)))?;
+        let times = times(table, &batch);
+        let mut start = 0;
+        while start < times.len() {
+            let hour = Hour::of(times[start]);
+            let length = times[start..].partition_point(|&ts| Hour::of(ts) == hour);
+            self.append_hour(table, hour, &batch.slice(start, length), now).map_err(|error| (rows, error))?;
+            start += length;
+            rows -= length;
+        }
+        Ok(())
+    }
+
+    fn append_hour(
+        &mut self,
+        table: &'static Table,
+        hour: Hour,
+        batch: &RecordBatch,
+        now: Micros,
+    ) -> Result<(), SpoolError> {
+        if !self.open.contains_key(&(hour, table.name)) {
+            if self.open.len() >= MOST_OPEN
+                && let Some(&oldest) = self.open.keys().next()
+            {
+                self.closed = self.close(|key| key == oldest)?;
+            }
+            let segment = new_segment(&self.data, &self.sensor, table, hour, now);
+            self.open.insert((hour, table.name), Appender::create(&self.data, segment)?);
+        }
+        match self.open.get_mut(&(hour, table.name)) {
+            Some(appender) => appender.append(batch),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes everything appended so far survive a crash.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn sync(&mut self) -> Result<(), SpoolError> {
+        self.open.values_mut().try_for_each(Appender::sync)
+    }
+
+    /// Closes the segments whose hour ended before `now`; they are ready to be sealed.
+    ///
+    /// # Errors
+    /// When a segment cannot be synced; it stays open.
+    pub fn close_ended(&mut self, now: Micros) -> Result<Vec<Segment>, SpoolError> {
+        self.close(|(hour, _)| hour.end() <= now)
+    }
+
+    /// Closes all segments.
+    ///
+    /// # Errors
+    /// When a segment cannot be synced; it stays open.
+    pub fn close_all(&mut self) -> Result<Vec<Segment>, SpoolError> {
+        self.close(|_| true)
+    }
+
+    fn close(&mut self, ended: impl Fn((Hour, &str)) -> bool) -> Result<Vec<Segment>, SpoolError> {
+        let keys: Vec<_> = self.open.keys().copied().filter(|&key| ended(key)).collect();
+        for key in keys {
+            if let Some(appender) = self.open.get_mut(&key) {
+                appender.sync()?;
+            }
+            self.closed.extend(self.open.remove(&key).map(|appender| appender.segment));
+        }
+        Ok(std::mem::take(&mut self.closed))
+    }
+}
+
+/// A segment whose names are not taken, neither in the spool nor among the sealed files.
+fn new_segment(data: &Path, sensor: &str, table: &'static Table, hour: Hour, now: Micros) -> Segment {
+    let name = FileName { sensor: sensor.to_owned(), start: now.div_euclid(SECOND), part: 0 };
+    let mut segment = Segment { table, hour, name };
+    while segment.spool_path(data).exists() || segment.final_path(data).exists() {
+        segment.name.part += 1;
+    }
+    segment
+}
+
+/// Writes the frames of one segment.
+struct Appender {
+    segment: Segment,
+    path: PathBuf,
+    file: File,
+    encoder: StreamEncoder,
+    /// Length up to the last whole frame.
+    length: u64,
+    synced: bool,
+}
+
+impl Appender {
+    fn create(data: &Path, segment: Segment) -> Result<Self, SpoolError> {
+        let path = segment.spool_path(data);
+        let file = File::create_new(&path).map_err(io_error("create", &path))?;
+        sync_folder(&path)?;
+        let schema = segment.table.arrow();
+        let encoder = StreamEncoder::try_new(&schema).map_err(rows_error(segment.table))?;
+        let mut appender = Self { segment, path, file, encoder, length: 0, synced: true };
+        // The first message declares the schema; without rows it stands in a frame of its own.
+        appender.append(&RecordBatch::new_empty(schema))?;
+        Ok(appender)
+    }
+
+    fn append(&mut self, batch: &RecordBatch) -> Result<(), SpoolError> {
+        let message = self.encoder.encode(batch).map_err(rows_error(self.segment.table))?;
+        let mut frame = vec![0; HEADER];
+        for buffer in &message {
+            frame.extend_from_slice(buffer);
+        }
+        let length = (frame.len() - HEADER) as u32;
+        let crc = crc32fast::hash(&frame[HEADER..]);
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        frame[4..HEADER].copy_from_slice(&crc.to_le_bytes());
+        if let Err(error) = self.file.write_all(&frame) {
+            // Half a frame would hide every later one: take it back.
+            let undo = self.file.set_len(self.length).and_then(|()| self.file.seek(io::SeekFrom::End(0)));
+            undo.map_err(io_error("shorten", &self.path))?;
+            return Err(io_error("write", &self.path)(error));
+        }
+        self.length += frame.len() as u64;
+        self.synced = false;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), SpoolError> {
+        if !self.synced {
+            self.file.sync_data().map_err(io_error("sync", &self.path))?;
+            self.synced = true;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the directory entry of `path` survive a crash.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), SpoolError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync", folder))
+}
+
+/// Cuts a segment back to its last whole frame.
+fn cut(path: &Path) -> Result<(), SpoolError> {
+    let mut frames = Frames::open(path)?;
+    while frames.next()?.is_some() {}
+    let file = OpenOptions::new().write(true).open(path).map_err(io_error("open", path))?;
+    let length = file.metadata().map_err(io_error("read", path))?.len();
+    if length > frames.valid {
+        tracing::warn!(
+            "{}: dropped {} bytes after the last whole frame, left by a crash",
+            path.display(),
+            length - frames.valid
+        );
+        file.set_len(frames.valid).and_then(|()| file.sync_all()).map_err(io_error("shorten", path))?;
+    }
+    Ok(())
+}
+
+/// Reads frames up to the first that is not whole.
+struct Frames {
+    path: PathBuf,
+    file: BufReader<File>,
+    /// Length of the whole frames so far.
+    valid: u64,
+}
+
+impl Frames {
+    fn open(path: &Path) -> Result<Self, SpoolError> {
+        let file = File::open(path).map_err(io_error("open", path))?;
+        Ok(Self { path: path.to_owned(), file: BufReader::new(file), valid: 0 })
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
+        match self.frame() {
+            Ok(frame) => Ok(frame),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(io_error("read", &self.path)(error)),
+        }
+    }
+
+    fn frame(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut header = [0; HEADER];
+        self.file.read_exact(&mut header)?;
+        let [a, b, c, d, crc @ ..] = header;
+        let length = u32::from_le_bytes([a, b, c, d]);
+        if length == 0 || length > MAX_FRAME {
+            return Ok(None);
+        }
+        // Not allocated in advance: a torn length must not cost memory.
+        let mut message = Vec::new();
+        (&mut self.file).take(u64::from(length)).read_to_end(&mut message)?;
+        if message.len() != length as usize || crc32fast::hash(&message) != u32::from_le_bytes(crc) {
+            return Ok(None);
+        }
+        self.valid += HEADER as u64 + u64::from(length);
+        Ok(Some(message))
+    }
+}
+
+/// The batches of a segment, in the order they were appended. A segment that is still being
+/// written ends where its last whole frame ends.
+pub struct Batches {
+    table: &'static Table,
+    schema: SchemaRef,
+    frames: Frames,
+    decoder: StreamDecoder,
+}
+
+impl Batches {
+    /// Opens the spool file at `path`, which holds rows of `table`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(table: &'static Table, path: &Path) -> Result<Self, SpoolError> {
+        Ok(Self { table, schema: table.arrow(), frames: Frames::open(path)?, decoder: StreamDecoder::new() })
+    }
+
+    fn read(&mut self) -> Result<Option<RecordBatch>, SpoolError> {
+        while let Some(frame) = self.frames.next()? {
+            let mut buffer = Buffer::from(frame);
+            // The first frame holds two messages: the schema and a batch without rows.
+            while !buffer.is_empty() {
+                let batch = self.decoder.decode(&mut buffer).map_err(rows_error(self.table))?;
+                if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
+                    return conform(&self.schema, &batch).map(Some).map_err(rows_error(self.table));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, SpoolError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// `batch` in the columns of `schema`: an older writer may have left some out.
+fn conform(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    if batch.schema_ref() == schema {
+        return Ok(batch.clone());
+    }
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match batch.column_by_name(field.name()) {
+            Some(column) => column.clone(),
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        })
+        .collect();
+    RecordBatch::try_new(schema.clone(), columns)
+}
+
+/// The values of a column of timestamps; none if there is no such column.
+pub(crate) fn timestamps<'a>(batch: &'a RecordBatch, column: &str) -> &'a [Micros] {
+    batch
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+        .map_or(&[], |column| column.values())
+}
+
+/// The times by which the rows of a table are ordered.
+pub(crate) fn times<'a>(table: &Table, batch: &'a RecordBatch) -> &'a [Micros] {
+    timestamps(batch, table.time)
+}
+
+/// `batch` in order of time; rows of the same time keep their order.
+pub(crate) fn sorted(table: &Table, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let times = times(table, batch);
+    if times.len() != batch.num_rows() {
+        return Err(ArrowError::SchemaError(format!("`{}` is not a timestamp in µs", table.time)));
+    }
+    if times.is_sorted() {
+        return Ok(batch.clone());
+    }
+    let mut order: Vec<u32> = (0..times.len() as u32).collect();
+    order.sort_by_key(|&row| times[row as usize]);
+    take_record_batch(batch, &UInt32Array::from(order))
+}

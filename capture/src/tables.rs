@@ -1,0 +1,85 @@
+//! Rows of the two small captured tables: presences and gaps.
+
+use crate::clock::Micros;
+use crate::keyspace::Keyspace;
+use crate::secret::mapped;
+use arrow_array::builder::FixedSizeBinaryBuilder;
+use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array};
+use arrow_schema::ArrowError;
+use schema::partition::Hour;
+use std::sync::Arc;
+
+/// Why a sensor was not recording; see [`schema::gaps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It was asked to stop.
+    Stopped,
+    /// It ended without a goodbye.
+    Killed,
+    /// It could not write.
+    Storage,
+}
+
+impl Reason {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+/// Every presence with every id it had from `from` to `to`, one row for each hour it touches.
+///
+/// # Errors
+/// When the columns differ from those of [`schema::presences::TABLE`].
+pub fn presences(
+    sensor: &str,
+    keyspace: &Keyspace,
+    from: Micros,
+    to: Micros,
+) -> Result<RecordBatch, ArrowError> {
+    let mut stretches = Vec::new();
+    let mut start = from;
+    while start < to {
+        let end = Hour::of(start).end().min(to);
+        stretches.extend(keyspace.stretches(start, end));
+        start = end;
+    }
+    let mut node_id = FixedSizeBinaryBuilder::new(20);
+    let mut local_ip = FixedSizeBinaryBuilder::new(16);
+    for stretch in &stretches {
+        node_id.append_value(stretch.id.get().0)?;
+        local_ip.append_value(mapped(keyspace.sockets()[keyspace.socket_of(stretch.presence)].ip()))?;
+    }
+    let ports = stretches.iter().map(|s| keyspace.sockets()[keyspace.socket_of(s.presence)].port());
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(sensor, stretches.len()))),
+        Arc::new(UInt16Array::from_iter_values(stretches.iter().map(|s| s.presence))),
+        Arc::new(node_id.finish()),
+        Arc::new(local_ip.finish()),
+        Arc::new(UInt16Array::from_iter_values(ports)),
+        timestamps(stretches.iter().map(|s| s.from)),
+        timestamps(stretches.iter().map(|s| s.to)),
+    ];
+    RecordBatch::try_new(schema::presences::TABLE.arrow(), columns)
+}
+
+/// One gap.
+///
+/// # Errors
+/// When the columns differ from those of [`schema::gaps::TABLE`].
+pub fn gap(sensor: &str, start: Micros, end: Micros, reason: Reason) -> Result<RecordBatch, ArrowError> {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values([sensor])),
+        timestamps([start]),
+        timestamps([end]),
+        Arc::new(StringArray::from_iter_values([reason.as_str()])),
+    ];
+    RecordBatch::try_new(schema::gaps::TABLE.arrow(), columns)
+}
+
+fn timestamps(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+}

@@ -1,0 +1,310 @@
+//! The two threads behind the sockets: one appends rows to the spool, one seals what is closed.
+//!
+//! Reception never waits for them. Rows arrive through a bounded queue; what does not fit is lost
+//! and counted. While the disk refuses to write, rows are counted as lost too, and the outage
+//! becomes a row of `captured.gaps` once it is over.
+
+use crate::clock::{self, MINUTE, Micros, SECOND};
+use crate::counters::RowCounters;
+use crate::partition::seal;
+use crate::spool::{Segment, Spool, SpoolError};
+use crate::state::State;
+use crate::tables::{self, Reason};
+use arrow_array::RecordBatch;
+use schema::Table;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Batches that may wait for the writer.
+const QUEUE: usize = 64;
+/// Time between two notes of how far the recording has come.
+const HEARTBEAT: Micros = 10 * SECOND;
+/// Time after which a segment that could not be sealed is tried again.
+const RETRY: Duration = Duration::from_micros(MINUTE as u64);
+
+/// Work for the writer.
+pub enum Job {
+    /// Rows of `captured.events`.
+    Events(RecordBatch),
+    /// Rows of `captured.presences`, which are complete up to the given time.
+    Presences(RecordBatch, Micros),
+    /// Rows of `captured.gaps`.
+    Gap(RecordBatch),
+}
+
+/// How the writer works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Root of the dataset.
+    pub data: PathBuf,
+    /// Name of the sensor.
+    pub sensor: String,
+    /// Longest time without a sync.
+    pub sync_interval: Micros,
+    /// Most rows without a sync.
+    pub sync_rows: usize,
+    /// Time from the end of an hour to its sealing.
+    pub seal_delay: Micros,
+}
+
+/// The writer's end that the receiving thread holds.
+pub struct Writer {
+    jobs: SyncSender<Job>,
+    progress: Arc<Progress>,
+    thread: JoinHandle<Result<(), SpoolError>>,
+    lost_queue_full: u64,
+}
+
+/// What the receiving thread may know of the writer.
+#[derive(Default)]
+struct Progress {
+    recorded: AtomicU64,
+    lost_storage: AtomicU64,
+}
+
+impl Writer {
+    /// Starts both threads. `left` are segments of an earlier run, to be sealed first; `state` is
+    /// kept up to date on disk while the writer lives.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or the state cannot be written.
+    pub fn start(
+        settings: Settings,
+        spool: Spool,
+        left: Vec<Segment>,
+        state: State,
+    ) -> Result<Self, SpoolError> {
+        state.save(&settings.data, &settings.sensor)?;
+        let (jobs, queue) = mpsc::sync_channel(QUEUE);
+        let progress = Arc::<Progress>::default();
+        let thread_error = |source| SpoolError::Io { action: "start", path: "the writer".to_owned(), source };
+        let (segments, closed) = mpsc::channel();
+        for segment in left {
+            // The receiver is alive: it stands in this function.
+            let _ = segments.send(segment);
+        }
+        let data = settings.data.clone();
+        let sealer = std::thread::Builder::new()
+            .name("sealer".to_owned())
+            .spawn(move || seal_all(&data, &closed))
+            .map_err(thread_error)?;
+        let appender = Appender {
+            settings,
+            spool,
+            state,
+            segments,
+            progress: progress.clone(),
+            outage: None,
+            unsynced: 0,
+            unsaved: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || appender.run(&queue, sealer))
+            .map_err(thread_error)?;
+        Ok(Self { jobs, progress, thread, lost_queue_full: 0 })
+    }
+
+    /// Hands rows of events over. They are lost and counted when the queue is full.
+    pub fn events(&mut self, batch: RecordBatch) {
+        let rows = batch.num_rows() as u64;
+        if self.jobs.try_send(Job::Events(batch)).is_err() {
+            self.lost_queue_full += rows;
+        }
+    }
+
+    /// Hands other work over; says whether the queue took it.
+    #[must_use]
+    pub fn offer(&self, job: Job) -> bool {
+        self.jobs.try_send(job).is_ok()
+    }
+
+    /// What became of the rows of events so far.
+    #[must_use]
+    pub fn counters(&self) -> RowCounters {
+        RowCounters {
+            recorded: self.progress.recorded.load(Ordering::Relaxed),
+            lost_queue_full: self.lost_queue_full,
+            lost_storage: self.progress.lost_storage.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits for room in the queue, writes `last`, seals everything and ends both threads.
+    ///
+    /// # Errors
+    /// When not everything could be sealed; it stays in the spool then.
+    pub fn finish(self, last: Vec<Job>) -> Result<RowCounters, SpoolError> {
+        for job in last {
+            if self.jobs.send(job).is_err() {
+                break;
+            }
+        }
+        let Self { jobs, progress, thread, lost_queue_full } = self;
+        drop(jobs);
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(RowCounters {
+            recorded: progress.recorded.load(Ordering::Relaxed),
+            lost_queue_full,
+            lost_storage: progress.lost_storage.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// The thread that appends.
+struct Appender {
+    settings: Settings,
+    spool: Spool,
+    state: State,
+    segments: Sender<Segment>,
+    progress: Arc<Progress>,
+    /// Since when nothing could be written.
+    outage: Option<Micros>,
+    unsynced: usize,
+    /// Whether the state says something new that a sealed segment must not outrun.
+    unsaved: bool,
+}
+
+impl Appender {
+    fn run(
+        mut self,
+        queue: &Receiver<Job>,
+        sealer: JoinHandle<Result<(), SpoolError>>,
+    ) -> Result<(), SpoolError> {
+        let interval = Duration::from_micros(self.settings.sync_interval.unsigned_abs());
+        let mut synced = Instant::now();
+        loop {
+            let job = queue.recv_timeout(interval.saturating_sub(synced.elapsed()));
+            match job {
+                Ok(job) => self.write(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if synced.elapsed() >= interval || self.unsynced >= self.settings.sync_rows {
+                self.sync();
+                synced = Instant::now();
+            }
+        }
+        self.end(sealer)
+    }
+
+    fn write(&mut self, job: Job) {
+        match job {
+            Job::Events(batch) => {
+                let rows = batch.num_rows();
+                let lost = self.append(&schema::events::TABLE, &batch);
+                self.progress.recorded.fetch_add((rows - lost) as u64, Ordering::Relaxed);
+                self.progress.lost_storage.fetch_add(lost as u64, Ordering::Relaxed);
+            }
+            Job::Presences(batch, until) => {
+                if self.append(&schema::presences::TABLE, &batch) == 0 {
+                    self.state.presences_until = until;
+                    self.unsaved = true;
+                }
+            }
+            Job::Gap(batch) => {
+                self.append(&schema::gaps::TABLE, &batch);
+            }
+        }
+    }
+
+    /// Appends `batch` and returns how many of its rows were lost.
+    fn append(&mut self, table: &'static Table, batch: &RecordBatch) -> usize {
+        let now = clock::now();
+        match self.spool.append(table, batch, now) {
+            Ok(()) => {
+                self.unsynced += batch.num_rows();
+                if let Some(since) = self.outage.take() {
+                    self.end_outage(since, now);
+                }
+                0
+            }
+            Err((lost, error)) => {
+                self.begin_outage(now, &error);
+                lost
+            }
+        }
+    }
+
+    /// Makes what was written safe, notes how far it reaches, and passes ended hours on.
+    fn sync(&mut self) {
+        let now = clock::now();
+        let ended = self.spool.sync().and_then(|()| {
+            self.unsynced = 0;
+            let due = self.unsaved || (now - self.state.recorded_until).abs() >= HEARTBEAT;
+            if due && self.outage.is_none() {
+                self.state.recorded_until = now;
+                self.state.save(&self.settings.data, &self.settings.sensor)?;
+                self.unsaved = false;
+            }
+            self.spool.close_ended(now - self.settings.seal_delay)
+        });
+        match ended {
+            Ok(segments) => self.pass_on(segments),
+            Err(error) => self.begin_outage(now, &error),
+        }
+    }
+
+    fn pass_on(&self, segments: Vec<Segment>) {
+        for segment in segments {
+            // The sealer outlives this thread; if it is gone, the spool keeps the segment.
+            let _ = self.segments.send(segment);
+        }
+    }
+
+    fn begin_outage(&mut self, now: Micros, error: &SpoolError) {
+        if self.outage.is_none() {
+            tracing::error!("{error}; rows are lost and counted until it works again");
+            self.outage = Some(now);
+        }
+    }
+
+    fn end_outage(&mut self, since: Micros, now: Micros) {
+        tracing::info!("the spool can be written again");
+        match tables::gap(&self.settings.sensor, since, now, Reason::Storage) {
+            Ok(gap) => {
+                self.append(&schema::gaps::TABLE, &gap);
+            }
+            Err(error) => tracing::error!("a gap could not be noted: {error}"),
+        }
+    }
+
+    /// Seals what is left and notes an orderly end.
+    fn end(mut self, sealer: JoinHandle<Result<(), SpoolError>>) -> Result<(), SpoolError> {
+        let closed = self.spool.close_all()?;
+        self.pass_on(closed);
+        drop(self.segments);
+        let sealed = sealer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.state.recorded_until = clock::now();
+        self.state.stopped = true;
+        self.state.save(&self.settings.data, &self.settings.sensor)?;
+        sealed
+    }
+}
+
+/// Seals segments as they come, and those that failed again once a minute. At the end the first
+/// failure that is left is the result.
+fn seal_all(data: &Path, closed: &Receiver<Segment>) -> Result<(), SpoolError> {
+    let mut failed: Vec<Segment> = Vec::new();
+    loop {
+        let mut due = match closed.recv_timeout(RETRY) {
+            Ok(segment) => vec![segment],
+            Err(RecvTimeoutError::Timeout) => std::mem::take(&mut failed),
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        due.retain(|segment| {
+            let sealed = seal(data, segment);
+            match &sealed {
+                Ok(Some(path)) => tracing::info!("sealed {}", path.display()),
+                Ok(None) => {}
+                Err(error) => tracing::error!("{error}; its rows stay in the spool and are tried again"),
+            }
+            sealed.is_err()
+        });
+        failed.append(&mut due);
+    }
+    failed.iter().try_for_each(|segment| seal(data, segment).map(drop))
+}
