@@ -1,1 +1,11 @@
-fn main(){}
+//! Every claim of the project that needs more than one crate to be shown. Started by `tests/run`,
+//! which prepares the real clients and readers.
+
+mod architecture;
+mod cases;
+mod cli;
+mod corpus;
+mod damage;
+mod live;
+mod parameters;
+mod readers;

@@ -1,1 +1,18 @@
-//! x
+//! The laptop tier: runs the detectors of [`queries`] over the files that `capture` wrote, keeps
+//! their results as Parquet beside them, and shows what they found.
+//!
+//! Data flows in one direction: [`dataset`] lists files, [`plan`] orders the tables, [`run`]
+//! computes what is stale in sessions made by [`session`], [`report`] formats. Commands stand in
+//! [`command`], one file each. Nothing here knows a particular detector.
+
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod dataset;
+pub mod digest;
+pub mod error;
+pub mod files;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod session;

@@ -1,0 +1,36 @@
+//! `analyze schema`: the data dictionary, generated from the declarations.
+
+use crate::error::{Exit, Failure};
+use anyhow::Result;
+use schema::{partition, table};
+use std::io::{Write, stdout};
+
+/// Prints the pages of the tables called `names`, or of all.
+///
+/// # Errors
+/// When a name is unknown or standard output is closed.
+pub fn run(names: &[String]) -> Result<Exit> {
+    let captured = schema::CAPTURED.iter().map(|table| {
+        (format!("{}.{}", partition::CAPTURED, table.name), table.markdown(partition::CAPTURED))
+    });
+    let derived = queries::TABLES.iter().map(|table| {
+        let name = format!("{}.{}", partition::DERIVED, table.name);
+        let page = table::markdown(&name, &table.headline(), table.columns);
+        (name, page)
+    });
+    let pages: Vec<(String, String)> = captured.chain(derived).collect();
+    let is = |name: &str, wanted: &String| {
+        name == wanted || name.split_once('.').is_some_and(|(_, plain)| plain == wanted)
+    };
+    if let Some(wanted) = names.iter().find(|wanted| !pages.iter().any(|(name, _)| is(name, wanted))) {
+        let known: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(
+            Failure::Usage(format!("there is no table `{wanted}`; there are {}", known.join(", "))).into()
+        );
+    }
+    let shown =
+        pages.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| is(name, wanted)));
+    let text: Vec<&str> = shown.map(|(_, page)| page.as_str()).collect();
+    stdout().write_all(text.join("\n").as_bytes())?;
+    Ok(Exit::Ok)
+}

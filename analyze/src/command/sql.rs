@@ -1,0 +1,37 @@
+//! `analyze sql`: one query over everything that is there. It computes nothing first: it shows
+//! the files as they are.
+
+use super::{close, show};
+use crate::cli::Options;
+use crate::dataset::Dataset;
+use crate::error::{Exit, Failure};
+use crate::report::Section;
+use crate::session;
+use anyhow::Result;
+use datafusion::execution::context::SQLOptions;
+
+/// Runs `query` and prints its rows. Statements that write are refused.
+///
+/// # Errors
+/// When there is no data or the query fails.
+pub async fn run(options: &Options, query: &str) -> Result<Exit> {
+    let mut dataset = Dataset::open(&options.data)?;
+    let section = loop {
+        match answer(options, &dataset, query).await {
+            Ok(section) => break section,
+            Err(error) if error.is::<Failure>() || dataset.set_damaged_aside() == 0 => return Err(error),
+            Err(_) => {}
+        }
+    };
+    show(options, &[section])?;
+    Ok(close(&dataset))
+}
+
+async fn answer(options: &Options, dataset: &Dataset, query: &str) -> Result<Section> {
+    let context = session::session(&options.config.engine())?;
+    session::register_all(&context, dataset)?;
+    let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let planned = context.sql_with_options(query, reading).await;
+    let result = planned.map_err(|error| Failure::Usage(error.strip_backtrace()))?;
+    Section::collect("", result, options.limit).await
+}

@@ -1,0 +1,207 @@
+//! The configuration: one section for the engine, one for every derived table that has thresholds.
+//!
+//! What exists is declared elsewhere (engine settings below, thresholds beside their query); this
+//! module reads a TOML file against those declarations and refuses what it does not know.
+
+use crate::digest::Digest;
+use crate::error::Failure;
+use anyhow::{Context, Result};
+use datafusion::common::ScalarValue;
+use queries::{Kind, Parameter, Table, Value};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Settings of the query engine; they change speed and memory, never results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// Threads, and partitions of every plan.
+    pub threads: usize,
+    /// Memory that queries may use before they spill to disk, MiB.
+    pub memory_mib: usize,
+}
+
+/// Section of the engine settings.
+const ENGINE: &str = "engine";
+
+const THREADS: Parameter = Parameter {
+    name: "threads",
+    kind: Kind::Count,
+    default: Value::Whole(0),
+    unit: "threads",
+    doc: "Threads that a query uses; 0 takes every core. More than there are cores only costs memory.",
+};
+
+const MEMORY_MIB: Parameter = Parameter {
+    name: "memory_mib",
+    kind: Kind::Count,
+    default: Value::Whole(2048),
+    unit: "MiB",
+    doc: "Memory that queries may use before they spill to disk. Raising it helps large datasets on \
+          machines that have it.",
+};
+
+impl Default for Engine {
+    fn default() -> Self {
+        Config::default().engine()
+    }
+}
+
+/// Every setting in force.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What the file set, by section and name; everything else has its default.
+    set: BTreeMap<(&'static str, &'static str), Value>,
+}
+
+/// The sections and what they hold, in the order of the generated file.
+fn sections() -> impl Iterator<Item = (&'static str, &'static [Parameter])> {
+    const SETTINGS: &[Parameter] = &[THREADS, MEMORY_MIB];
+    let tables = queries::TABLES.iter().filter(|table| !table.parameters.is_empty());
+    std::iter::once((ENGINE, SETTINGS)).chain(tables.map(|table| (table.name, table.parameters)))
+}
+
+impl Config {
+    /// Reads the file at `path`; without one, every setting has its default.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when the file cannot be read or parsed, has an unknown section or key,
+    /// or a value of the wrong type.
+    pub fn load(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
+        Self::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error:#}", path.display())).into())
+    }
+
+    /// Reads the text of a configuration file.
+    ///
+    /// # Errors
+    /// As [`Config::load`], without the file's name.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut set = BTreeMap::new();
+        for (section, value) in text.parse::<toml::Table>()? {
+            let (name, parameters) = sections()
+                .find(|(name, _)| *name == section)
+                .with_context(|| unknown("section", &section, sections().map(|(name, _)| name)))?;
+            let toml::Value::Table(entries) = value else {
+                anyhow::bail!("`{section}` is a section: write [{section}] on a line of its own");
+            };
+            for (key, value) in entries {
+                let parameter = parameters.iter().find(|parameter| parameter.name == key);
+                let known = parameters.iter().map(|parameter| parameter.name);
+                let parameter =
+                    parameter.with_context(|| unknown(&format!("key in [{name}]"), &key, known))?;
+                let value = parameter.parse(&value).with_context(|| format!("in section [{name}]"))?;
+                set.insert((name, parameter.name), value);
+            }
+        }
+        Ok(Self { set })
+    }
+
+    fn value(&self, section: &'static str, parameter: &Parameter) -> Value {
+        self.set.get(&(section, parameter.name)).copied().unwrap_or(parameter.default)
+    }
+
+    /// The engine settings in force.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        let whole = |parameter: &Parameter| match self.value(ENGINE, parameter) {
+            Value::Whole(n) => usize::try_from(n).unwrap_or(0),
+            Value::Real(_) => 0,
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = Some(whole(&THREADS)).filter(|threads| *threads > 0).unwrap_or_else(cores);
+        Engine { threads, memory_mib: whole(&MEMORY_MIB).max(1) }
+    }
+
+    /// The thresholds of `table` as its queries see them.
+    #[must_use]
+    pub fn bind(&self, table: &Table) -> Vec<(String, ScalarValue)> {
+        let bound = |parameter: &Parameter| {
+            (parameter.name.to_owned(), parameter.scalar(self.value(table.name, parameter)))
+        };
+        table.parameters.iter().map(bound).collect()
+    }
+
+    /// Microseconds that the query of a day table may read before its day.
+    #[must_use]
+    pub fn lookback(&self, table: &Table) -> i64 {
+        let queries::Grain::Day { lookback: Some(name) } = table.grain else { return 0 };
+        let parameter = table.parameters.iter().find(|parameter| parameter.name == name);
+        match parameter.map(|parameter| self.value(table.name, parameter)) {
+            Some(Value::Whole(seconds)) => seconds.saturating_mul(1_000_000),
+            _ => 0,
+        }
+    }
+
+    /// One number for the thresholds of `table`.
+    #[must_use]
+    pub fn digest(&self, table: &Table) -> Digest {
+        let lines: Vec<_> = table
+            .parameters
+            .iter()
+            .map(|parameter| format!("{}={}", parameter.name, self.value(table.name, parameter)))
+            .collect();
+        Digest::of(lines.iter().map(String::as_bytes))
+    }
+
+    /// The settings in force as a commented TOML file.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for (section, parameters) in sections() {
+            let _ = writeln!(text, "[{section}]");
+            for parameter in parameters {
+                let doc = parameter.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+                let value = self.value(section, parameter);
+                let _ =
+                    writeln!(text, "# {doc}\n# Unit: {}. Default: {}.", parameter.unit, parameter.default);
+                let _ = writeln!(text, "{} = {value}", parameter.name);
+            }
+            text.push('\n');
+        }
+        text.truncate(text.trim_end().len() + 1);
+        text
+    }
+}
+
+/// `unknown key in [visits]: \`gab\`; did you mean \`gap\`?`
+fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) -> String {
+    let nearest = known.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+    format!("unknown {what}: `{name}`{hint} (`analyze config` prints every setting)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_configuration_is_the_one_in_force() {
+        let config = Config::parse("[visits]\ngap = 1800\n[engine]\nthreads = 3").expect("a configuration");
+        let printed = config.to_toml();
+        assert!(printed.contains("gap = 1800") && printed.contains("burst_score = 0.6"), "{printed}");
+        assert_eq!(Config::parse(&printed).expect("its own output").to_toml(), printed);
+        assert_eq!(config.engine().threads, 3);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_the_nearest_name() {
+        let refused = |text: &str| format!("{:#}", Config::parse(text).expect_err("must be refused"));
+        assert!(refused("[visit]\ngap = 1").contains("did you mean `visits`"));
+        assert!(refused("[visits]\ngab = 1").contains("key in [visits]: `gab`; did you mean `gap`"));
+        assert!(refused("[visits]\ngap = 0").contains("whole number of seconds"));
+        assert!(refused("[visits]\ngap = \"1h\"").contains("whole number of seconds"));
+        assert!(refused("visits = 1").contains("is a section"));
+    }
+
+    #[test]
+    fn only_what_a_table_uses_changes_its_digest() {
+        let plain = Config::default();
+        let other = Config::parse("[visits]\ngap = 7200").expect("a configuration");
+        let digest = |config: &Config, name| config.digest(queries::table(name).expect("a table"));
+        assert_ne!(digest(&plain, "visits"), digest(&other, "visits"));
+        assert_eq!(digest(&plain, "lookups"), digest(&other, "lookups"));
+    }
+}

@@ -1,0 +1,278 @@
+//! The files of a dataset: what is there, and whether it can be read.
+//!
+//! Only footers are read here. A file whose footer cannot be read is set aside and named; it takes
+//! no part in anything. Damage behind an intact footer shows when a query reads it, and
+//! [`Dataset::set_damaged_aside`] then finds the file.
+
+use crate::digest::Digest;
+use crate::error::Failure;
+use anyhow::{Context, Result, bail};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use schema::{partition, version};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// The last bytes of a Parquet file: length of the metadata, little endian, and the magic.
+const TAIL: u64 = 8;
+const MAGIC: &[u8] = b"PAR1";
+
+/// One readable Parquet file.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Day of its partition, counted from 1970-01-01; none for a window table.
+    pub day: Option<i32>,
+    /// Hour of its partition, 0 to 23; none for a derived table.
+    pub hour: Option<i32>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Rows, from the footer.
+    pub rows: u64,
+    /// What a derived file was computed from; of a captured file, its footer, which holds the
+    /// size, position and extremes of every column chunk.
+    pub digest: Digest,
+    /// Digest of the parameters that a derived file was computed with.
+    pub config: Option<String>,
+}
+
+/// A file that cannot be read, and why.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the reader said.
+    pub reason: String,
+}
+
+/// Every file of a dataset.
+#[derive(Debug)]
+pub struct Dataset {
+    root: PathBuf,
+    captured: BTreeMap<&'static str, Vec<DataFile>>,
+    derived: BTreeMap<&'static str, Vec<DataFile>>,
+    damaged: Vec<Damaged>,
+}
+
+impl Dataset {
+    /// Lists the dataset at `root`.
+    ///
+    /// # Errors
+    /// [`Failure::NoData`] when there is no readable captured file; otherwise when a folder
+    /// cannot be read or a file was written by a newer version.
+    pub fn open(root: &Path) -> Result<Self> {
+        let mut dataset = Self {
+            root: root.to_owned(),
+            captured: BTreeMap::new(),
+            derived: BTreeMap::new(),
+            damaged: Vec::new(),
+        };
+        for table in schema::CAPTURED {
+            let folder = root.join(partition::CAPTURED).join(table.name);
+            let files = dataset.captured_files(&folder)?;
+            dataset.captured.insert(table.name, files);
+        }
+        for table in queries::TABLES {
+            let files = dataset.derived_files(table)?;
+            dataset.derived.insert(table.name, files);
+        }
+        if dataset.captured.values().all(Vec::is_empty) && dataset.derived.values().all(Vec::is_empty) {
+            return Err(dataset.no_data().into());
+        }
+        Ok(dataset)
+    }
+
+    fn no_data(&self) -> Failure {
+        let place = self.root.join(partition::CAPTURED);
+        let why = if !self.root.is_dir() {
+            format!("{} is not a directory", self.root.display())
+        } else if self.damaged.is_empty() {
+            format!("there is no captured file below {}", place.display())
+        } else {
+            format!("none of the {} files below {} can be read", self.damaged.len(), place.display())
+        };
+        Failure::NoData(format!(
+            "{why}; name a directory that `capture run --data DIR` wrote with --data, such as data/sample"
+        ))
+    }
+
+    fn captured_files(&mut self, folder: &Path) -> Result<Vec<DataFile>> {
+        let mut files = Vec::new();
+        for (name, dates) in entries(folder)? {
+            let Some(day) = partition::parse_date_folder(&name) else { continue };
+            for (name, hours) in entries(&dates)? {
+                let Some(hour) = partition::parse_hour_folder(&name) else { continue };
+                for (name, path) in entries(&hours)? {
+                    if is_data(&name) {
+                        files.extend(self.read(path, Some(day), Some(i32::try_from(hour)?))?);
+                    }
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    fn derived_files(&mut self, table: &queries::Table) -> Result<Vec<DataFile>> {
+        let folder = self.root.join(partition::DERIVED).join(table.name);
+        let mut files = Vec::new();
+        match table.grain {
+            queries::Grain::Window => {
+                let path = folder.join(partition::DATA_FILE);
+                if path.is_file() {
+                    files.extend(self.read(path, None, None)?);
+                }
+            }
+            queries::Grain::Day { .. } => {
+                for (name, path) in entries(&folder)? {
+                    let Some(day) = partition::parse_date_folder(&name) else { continue };
+                    let path = path.join(partition::DATA_FILE);
+                    if path.is_file() {
+                        files.extend(self.read(path, Some(day), None)?);
+                    }
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    fn read(&mut self, path: PathBuf, day: Option<i32>, hour: Option<i32>) -> Result<Option<DataFile>> {
+        let (size, bytes, footer) = match footer(&path) {
+            Ok(parts) => parts,
+            Err(error) => {
+                self.damaged.push(Damaged { path, reason: format!("{error:#}") });
+                return Ok(None);
+            }
+        };
+        let value = |key| {
+            let pairs = footer.file_metadata().key_value_metadata();
+            pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone())
+        };
+        let written = value(version::DATASET_VERSION).and_then(|text| text.parse::<u32>().ok());
+        if written.is_some_and(|written| written > version::DATASET) {
+            bail!(
+                "{} has dataset version {}, this program knows {}: install the newer analyze",
+                path.display(),
+                written.unwrap_or_default(),
+                version::DATASET
+            );
+        }
+        let digest = match value(version::INPUT_DIGEST).and_then(|text| text.parse().ok()) {
+            Some(digest) => digest,
+            None => Digest::of([bytes.as_slice()]),
+        };
+        let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
+        Ok(Some(DataFile { path, day, hour, size, rows, digest, config: value(version::CONFIG_DIGEST) }))
+    }
+
+    /// The dataset's directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The readable files of `captured.<table>`, in order of day, hour and name.
+    #[must_use]
+    pub fn captured(&self, table: &str) -> &[DataFile] {
+        self.captured.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// The readable files of `derived.<table>`, in order of day.
+    #[must_use]
+    pub fn derived(&self, table: &str) -> &[DataFile] {
+        self.derived.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// The files that were set aside.
+    #[must_use]
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// Every day of which queries are held.
+    #[must_use]
+    pub fn days(&self) -> BTreeSet<i32> {
+        self.captured(schema::events::TABLE.name).iter().filter_map(|file| file.day).collect()
+    }
+
+    /// Takes note of a derived file that was just written.
+    ///
+    /// # Errors
+    /// When it cannot be read back.
+    pub fn refresh(&mut self, table: &'static str, path: PathBuf, day: Option<i32>) -> Result<()> {
+        let named = path.clone();
+        let file = self.read(path, day, None)?;
+        let file = file.with_context(|| format!("{} cannot be read back", named.display()))?;
+        let files = self.derived.entry(table).or_default();
+        files.retain(|held| held.path != file.path);
+        files.push(file);
+        files.sort_by_key(|file| file.day);
+        Ok(())
+    }
+
+    /// Reads every file to its end and sets those aside that fail; returns how many did.
+    pub fn set_damaged_aside(&mut self) -> usize {
+        let before = self.damaged.len();
+        for files in self.captured.values_mut().chain(self.derived.values_mut()) {
+            files.retain(|file| match read_through(&file.path) {
+                Ok(()) => true,
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    self.damaged.push(Damaged { path: file.path.clone(), reason });
+                    false
+                }
+            });
+        }
+        self.damaged.len() - before
+    }
+}
+
+/// The names and paths in a folder, sorted; none when the folder is missing.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let listing = match fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
+    };
+    let mut entries = Vec::new();
+    for entry in listing {
+        let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
+        entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn is_data(name: &str) -> bool {
+    name.ends_with(".parquet") && !name.starts_with('.')
+}
+
+/// Size, raw footer and parsed footer of a Parquet file.
+fn footer(path: &Path) -> Result<(u64, Vec<u8>, ParquetMetaData)> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut tail = [0; TAIL as usize];
+    if size < 2 * TAIL {
+        bail!("{size} bytes are too few for a Parquet file");
+    }
+    file.read_exact_at(&mut tail, size - TAIL)?;
+    if &tail[4..] != MAGIC {
+        bail!("it does not end as a Parquet file does; it may be truncated");
+    }
+    let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    let start = size.checked_sub(TAIL + length).context("its footer is longer than the file")?;
+    let mut bytes = vec![0; usize::try_from(length)?];
+    file.read_exact_at(&mut bytes, start)?;
+    let metadata = ParquetMetaDataReader::decode_metadata(&bytes)?;
+    Ok((size, bytes, metadata))
+}
+
+fn read_through(path: &Path) -> Result<()> {
+    for batch in ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()? {
+        batch?;
+    }
+    Ok(())
+}

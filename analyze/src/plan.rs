@@ -1,0 +1,212 @@
+//! Which table needs which: read from the SQL, never declared beside it.
+
+use anyhow::{Context, Result, bail};
+use datafusion::prelude::SessionContext;
+use queries::Table;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The two schemas of SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Written by `capture`.
+    Captured,
+    /// Computed here.
+    Derived,
+}
+
+impl Tier {
+    /// Its name in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Captured => schema::partition::CAPTURED,
+            Self::Derived => schema::partition::DERIVED,
+        }
+    }
+}
+
+/// A table that a query may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// Its schema.
+    pub tier: Tier,
+    /// Its name within the schema.
+    pub name: &'static str,
+}
+
+impl Source {
+    /// Every table there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let captured =
+            schema::CAPTURED.into_iter().map(|table| Self { tier: Tier::Captured, name: table.name });
+        let derived = queries::TABLES.iter().map(|table| Self { tier: Tier::Derived, name: table.name });
+        captured.chain(derived)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.tier.name(), self.name)
+    }
+}
+
+/// The tables that `sql` reads, common table expressions left out.
+///
+/// # Errors
+/// When the SQL does not parse or names a table that is neither captured nor derived.
+pub fn sources(context: &SessionContext, sql: &str) -> Result<BTreeSet<Source>> {
+    let state = context.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect)?;
+    let mut sources = BTreeSet::new();
+    for reference in state.resolve_table_references(&statement)? {
+        let name = reference.to_string();
+        let Some(source) = Source::all().find(|source| source.to_string() == name) else {
+            bail!("the query reads `{name}`, which is neither a captured nor a derived table");
+        };
+        sources.insert(source);
+    }
+    Ok(sources)
+}
+
+/// The derived tables in an order in which each comes after what it reads.
+#[derive(Debug)]
+pub struct Plan {
+    sources: BTreeMap<&'static str, BTreeSet<Source>>,
+    order: Vec<&'static Table>,
+}
+
+impl Plan {
+    /// Reads the dependencies of `tables` from their queries.
+    ///
+    /// # Errors
+    /// When a query does not parse, names an unknown table, reads ahead of its own grain, or the
+    /// tables depend on each other in a circle.
+    pub fn new(context: &SessionContext, tables: &'static [Table]) -> Result<Self> {
+        let mut plan = Self { sources: BTreeMap::new(), order: Vec::new() };
+        for table in tables {
+            let found = sources(context, table.query).with_context(|| format!("derived.{}", table.name))?;
+            plan.sources.insert(table.name, found);
+        }
+        for table in tables {
+            plan.visit(tables, table, &mut Vec::new())?;
+        }
+        Ok(plan)
+    }
+
+    fn visit(
+        &mut self,
+        tables: &'static [Table],
+        table: &'static Table,
+        path: &mut Vec<&'static str>,
+    ) -> Result<()> {
+        if self.order.iter().any(|done| done.name == table.name) {
+            return Ok(());
+        }
+        let circle = path.contains(&table.name);
+        path.push(table.name);
+        if circle {
+            bail!("derived tables depend on each other in a circle: {}", path.join(" → "));
+        }
+        for source in self.sources[table.name].clone() {
+            if source.tier == Tier::Captured {
+                continue;
+            }
+            let needed = tables.iter().find(|other| other.name == source.name);
+            let needed = needed.with_context(|| format!("derived.{} reads unknown {source}", table.name))?;
+            if needed.grain == queries::Grain::Window && table.grain != queries::Grain::Window {
+                bail!("derived.{}, a day table, reads {source}, which covers all days", table.name);
+            }
+            self.visit(tables, needed, path)?;
+        }
+        path.pop();
+        self.order.push(table);
+        Ok(())
+    }
+
+    /// What the query of `table` reads.
+    #[must_use]
+    pub fn sources(&self, table: &str) -> &BTreeSet<Source> {
+        static NONE: BTreeSet<Source> = BTreeSet::new();
+        self.sources.get(table).unwrap_or(&NONE)
+    }
+
+    /// `wanted` and everything below it, in the order of computation.
+    #[must_use]
+    pub fn closure(&self, wanted: &BTreeSet<&str>) -> Vec<&'static Table> {
+        let mut needed: BTreeSet<&str> = wanted.clone();
+        for table in self.order.iter().rev() {
+            if needed.contains(table.name) {
+                let below = self.sources(table.name).iter().filter(|source| source.tier == Tier::Derived);
+                needed.extend(below.map(|source| source.name));
+            }
+        }
+        self.order.iter().copied().filter(|table| needed.contains(table.name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Engine;
+    use queries::Grain;
+
+    const EMPTY: Table = Table {
+        name: "",
+        source: "",
+        grain: Grain::Window,
+        parameters: &[],
+        columns: &[],
+        query: "",
+        summary: None,
+        views: &[],
+    };
+
+    fn refused(tables: &'static [Table]) -> String {
+        let context = crate::session::session(&Engine::default()).expect("a session");
+        format!("{:#}", Plan::new(&context, tables).expect_err("must be refused"))
+    }
+
+    #[test]
+    fn circles_are_refused_with_their_path() {
+        static TABLES: [Table; 2] = [
+            Table { name: "visits", query: "SELECT * FROM derived.lookups", ..EMPTY },
+            Table { name: "lookups", query: "SELECT * FROM derived.visits", ..EMPTY },
+        ];
+        assert!(refused(&TABLES).contains("visits → lookups → visits"));
+    }
+
+    #[test]
+    fn unknown_tables_are_refused_by_name() {
+        static TABLES: [Table; 1] = [Table { name: "a", query: "SELECT * FROM derived.b", ..EMPTY }];
+        let message = refused(&TABLES);
+        assert!(message.contains("derived.a") && message.contains("`derived.b`"), "{message}");
+    }
+
+    #[test]
+    fn a_day_cannot_depend_on_all_days() {
+        static TABLES: [Table; 2] = [
+            Table { name: "lookups", query: "SELECT * FROM captured.events", ..EMPTY },
+            Table {
+                name: "visits",
+                grain: Grain::Day { lookback: None },
+                query: "SELECT * FROM derived.lookups",
+                ..EMPTY
+            },
+        ];
+        assert!(refused(&TABLES).contains("which covers all days"));
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_nothing_else_comes_along() {
+        let context = crate::session::session(&Engine::default()).expect("a session");
+        let plan = Plan::new(&context, queries::TABLES).expect("the real tables");
+        let names = |wanted: &str| -> Vec<_> {
+            plan.closure(&BTreeSet::from([wanted])).iter().map(|table| table.name).collect()
+        };
+        assert_eq!(names("hash_days"), ["hash_days"]);
+        assert_eq!(names("pair_days"), ["lookups", "visits", "pair_days"]);
+        assert!(plan.sources("visits").iter().all(|source| source.to_string() == "derived.lookups"));
+    }
+}

@@ -1,0 +1,21 @@
+//! CSV (RFC 4180): a header and the rows. Several sections are set apart by an empty line and a
+//! line `# title`, which readers can be told to skip as a comment.
+
+use super::{Section, text};
+use anyhow::Result;
+use datafusion::arrow::csv::WriterBuilder;
+use std::io::Write;
+
+pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
+    for (index, section) in sections.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        if !section.title.is_empty() {
+            writeln!(out, "# {}", section.title)?;
+        }
+        let rows = text::flat(&section.rows)?;
+        WriterBuilder::new().with_header(true).build(&mut *out).write(&rows)?;
+    }
+    Ok(())
+}

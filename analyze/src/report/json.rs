@@ -1,0 +1,32 @@
+//! JSON: the rows of a single query as an array of objects; a report as an array of sections with
+//! `title`, `total` and `rows`.
+
+use super::Section;
+use anyhow::Result;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
+use serde_json::{Value, json};
+use std::io::Write;
+
+pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
+    let document = match sections {
+        [only] if only.title.is_empty() => rows(&only.rows)?,
+        sections => sections
+            .iter()
+            .map(|section| {
+                Ok(json!({ "title": section.title, "total": section.total, "rows": rows(&section.rows)? }))
+            })
+            .collect::<Result<Value>>()?,
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn rows(batch: &RecordBatch) -> Result<Value> {
+    let mut buffer = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut buffer);
+    writer.write(batch)?;
+    writer.finish()?;
+    Ok(if buffer.is_empty() { json!([]) } else { serde_json::from_slice(&buffer)? })
+}

@@ -1,0 +1,81 @@
+//! The SQL functions that the detectors use. One file a function, named as in SQL.
+//!
+//! All of them are registered here and nowhere else, so that a scheduler, an executor and a
+//! notebook see the same set.
+
+mod gap_squares;
+mod hash64;
+mod ip_text;
+mod max_in_window;
+mod operator;
+mod seconds;
+mod timestamps;
+
+pub use ip_text::ip_text;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use std::sync::Arc;
+
+/// The scalar functions.
+#[must_use]
+pub fn scalar() -> Vec<ScalarUDF> {
+    vec![hash64::function(), ip_text::function(), operator::function(), seconds::function()]
+}
+
+/// The aggregate functions.
+#[must_use]
+pub fn aggregate() -> Vec<AggregateUDF> {
+    vec![gap_squares::function(), max_in_window::function()]
+}
+
+/// Registers every function.
+///
+/// # Errors
+/// When the registry refuses one.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    for function in scalar() {
+        registry.register_udf(Arc::new(function))?;
+    }
+    for function in aggregate() {
+        registry.register_udaf(Arc::new(function))?;
+    }
+    Ok(())
+}
+
+/// Implements `PartialEq`, `Eq` and `Hash` for a function that carries no state but its type.
+macro_rules! stateless {
+    ($name:ident) => {
+        impl PartialEq for $name {
+            fn eq(&self, _: &Self) -> bool {
+                true
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                std::any::TypeId::of::<Self>().hash(state);
+            }
+        }
+    };
+}
+pub(crate) use stateless;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_name_is_taken_once() {
+        let names: Vec<_> = scalar()
+            .iter()
+            .map(|function| function.name().to_owned())
+            .chain(aggregate().iter().map(|function| function.name().to_owned()))
+            .collect();
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+    }
+}

@@ -1,0 +1,41 @@
+-- section: Profile
+SELECT infohash,
+       concat('score:', signal_score, ' ', array_to_string(classifications, ', ')) AS signals,
+       total_events AS events,
+       lookup_count AS lookups,
+       announce_count AS announces,
+       burst_score AS burst,
+       periodicity_score AS periodicity,
+       unique_ips AS operators,
+       unique_asns AS asns
+FROM derived.hash_behavior_profiles
+WHERE infohash = $argument
+
+-- section: Days
+SELECT date, total_events AS events, lookup_count AS lookups, announce_count AS announces,
+       unique_ips AS operators, unique_asns AS asns, busiest_window AS busiest_5_min, first_seen, last_seen
+FROM derived.hash_days
+WHERE infohash = decode($argument, 'hex')
+ORDER BY date DESC
+
+-- section: Operators
+SELECT ip_text(operator) AS operator,
+       max(asn) AS asn,
+       max(country) AS country,
+       sum(visits) AS visits,
+       sum(lookups) AS lookups,
+       sum(announces) AS announces,
+       sum(raw_events) AS events,
+       min(first_seen) AS first_seen,
+       max(last_seen) AS last_seen
+FROM derived.pair_days
+WHERE infohash = decode($argument, 'hex')
+GROUP BY operator
+ORDER BY events DESC, operator
+
+-- section: Gaps between visits
+SELECT ip_text(operator) AS operator, visit_start, visit_end, lookups, announces, solo,
+       seconds(visit_start - lag(visit_start) OVER (PARTITION BY operator ORDER BY visit_start)) / 3600 AS gap_hours
+FROM derived.visits
+WHERE infohash = decode($argument, 'hex') AND NOT continued
+ORDER BY visit_start, operator

@@ -1,0 +1,93 @@
+WITH totals AS (
+    SELECT infohash,
+           sum(total_events) AS total_events,
+           sum(lookup_count) AS lookup_count,
+           sum(announce_count) AS announce_count,
+           min(first_seen) AS first_seen,
+           max(last_seen) AS last_seen,
+           max(busiest_window) AS busiest_window
+    FROM derived.hash_days
+    GROUP BY infohash
+    HAVING sum(total_events) >= $min_events
+),
+audiences AS (
+    SELECT infohash,
+           count(DISTINCT hash64(operator)) AS unique_ips,
+           count(DISTINCT asn) AS unique_asns
+    FROM derived.pair_days
+    GROUP BY infohash
+),
+-- The gap between two days joins the last lookup of the one to the first of the other.
+nights AS (
+    SELECT infohash, operator, lookups, first_lookup, last_lookup, gap_squares,
+           seconds(first_lookup - lag(last_lookup) OVER (
+               PARTITION BY infohash, operator ORDER BY first_lookup
+           )) AS night
+    FROM derived.pair_days
+    WHERE lookups > 0
+),
+rhythms AS (
+    SELECT infohash,
+           sum(lookups) - 1 AS gaps,
+           seconds(max(last_lookup) - min(first_lookup)) AS span,
+           sum(gap_squares) + coalesce(sum(night * night), 0) AS squares
+    FROM nights
+    GROUP BY infohash, operator
+    HAVING sum(lookups) - 1 >= $min_gaps
+),
+-- Population variance over squared mean, from n, Σgap and Σgap².
+regularity AS (
+    SELECT infohash,
+           max(1 - sqrt(greatest(gaps * squares / (span * span) - 1, 0))) AS periodicity
+    FROM rhythms
+    WHERE span > 0
+    GROUP BY infohash
+),
+profiles AS (
+    SELECT encode(totals.infohash, 'hex') AS infohash,
+           total_events,
+           lookup_count,
+           announce_count,
+           CAST(announce_count AS DOUBLE) / total_events AS announce_ratio,
+           unique_ips,
+           unique_asns,
+           first_seen,
+           last_seen,
+           seconds(last_seen - first_seen) AS lifespan_seconds,
+           CAST(busiest_window AS DOUBLE) / total_events AS burst_score,
+           greatest(coalesce(periodicity, 0), 0) AS periodicity_score,
+           CAST(lookup_count AS DOUBLE) / (lookup_count + announce_count) AS observer_score
+    FROM totals
+    JOIN audiences ON totals.infohash = audiences.infohash
+    LEFT JOIN regularity ON totals.infohash = regularity.infohash
+),
+labelled AS (
+    SELECT *, array_compact(make_array(
+        CASE WHEN burst_score > $burst_score THEN 'burst_activity' END,
+        CASE WHEN announce_ratio < $observer_ratio THEN 'observer_target' END,
+        CASE WHEN unique_asns >= $min_asns THEN 'high_asn_interest' END,
+        CASE WHEN periodicity_score > $periodicity THEN 'periodic_lookup_target' END,
+        CASE WHEN announce_ratio < $dead_ratio THEN 'dead_swarm' END,
+        CASE WHEN announce_ratio >= $swarm_ratio AND unique_ips >= $swarm_ips THEN 'swarm_like' END
+    )) AS classifications
+    FROM profiles
+)
+SELECT infohash,
+       total_events,
+       lookup_count,
+       announce_count,
+       announce_ratio,
+       unique_ips,
+       unique_asns,
+       first_seen,
+       last_seen,
+       lifespan_seconds / 60 AS duration_minutes,
+       lifespan_seconds,
+       burst_score,
+       periodicity_score,
+       observer_score,
+       classifications,
+       coalesce(CAST(array_length(array_remove_all(classifications, 'swarm_like')) AS BIGINT), 0) AS signal_score,
+       now() AS computed_at
+FROM labelled
+ORDER BY infohash

@@ -1,0 +1,42 @@
+WITH interest AS (
+    SELECT operator,
+           target AS infohash,
+           sum(raw_events) AS raw_events,
+           count(*) FILTER (WHERE method = 'get_peers' AND NOT continued) AS lookups,
+           count(*) FILTER (WHERE method = 'announce_peer' AND NOT continued) AS announces,
+           count(DISTINCT hash64(querier_id)) AS querier_ids,
+           min(lookup_start) AS first_seen,
+           max(lookup_end) AS last_seen,
+           min(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS first_lookup,
+           max(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS last_lookup,
+           gap_squares(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS gap_squares,
+           min(asn) AS asn,
+           min(country) AS country
+    FROM derived.lookups
+    WHERE method IN ('get_peers', 'announce_peer') AND target IS NOT NULL
+      AND lookup_start >= $since AND lookup_start < $until
+    GROUP BY operator, target
+),
+returns AS (
+    SELECT operator, infohash, count(*) FILTER (WHERE NOT continued) AS visits
+    FROM derived.visits
+    WHERE visit_start >= $since AND visit_start < $until
+    GROUP BY operator, infohash
+)
+SELECT interest.operator,
+       interest.infohash,
+       raw_events,
+       lookups,
+       announces,
+       visits,
+       querier_ids,
+       first_seen,
+       last_seen,
+       first_lookup,
+       last_lookup,
+       gap_squares,
+       asn,
+       country
+FROM interest
+JOIN returns ON interest.operator = returns.operator AND interest.infohash = returns.infohash
+ORDER BY interest.infohash, interest.operator

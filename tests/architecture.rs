@@ -1,0 +1,59 @@
+//! The invariants that are about what is absent.
+
+use std::path::Path;
+use std::process::Command;
+
+fn tree(package: &str, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--no-dedupe"])
+        .args(more)
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo prints UTF-8")
+}
+
+#[test]
+fn capture_links_no_query_engine() {
+    let tree = tree("capture", &[]);
+    assert!(tree.contains("parquet v"), "cargo tree lists what capture links");
+    assert!(!tree.contains("datafusion"), "{tree}");
+}
+
+#[test]
+fn schema_depends_on_arrow_alone() {
+    let tree = tree("schema", &["--depth", "1"]);
+    for line in tree.lines().skip(1) {
+        assert!(line.starts_with("arrow-"), "{line}");
+    }
+    assert!(tree.lines().count() > 1, "{tree}");
+}
+
+#[test]
+fn the_table_names_are_the_folders() {
+    let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../queries");
+    for table in queries::TABLES {
+        assert!(queries.join(table.name).join("query.sql").is_file(), "{}", table.name);
+        assert!(table.headline().ends_with('.'), "{}: the first paragraph says what a row is", table.name);
+        assert!(schema::captured(table.name).is_none(), "{} is captured too", table.name);
+    }
+}
+
+#[test]
+fn every_column_of_a_derived_table_says_what_it_means() {
+    for table in queries::TABLES {
+        for column in table.columns {
+            assert!(column.doc.trim().ends_with('.'), "{}.{}", table.name, column.name);
+            assert!(!column.unit.is_empty(), "{}.{} has no unit", table.name, column.name);
+        }
+        for parameter in table.parameters {
+            assert!(
+                parameter.doc.contains("Raising it") || parameter.doc.contains("raising it"),
+                "{}.{} does not say what raising it costs",
+                table.name,
+                parameter.name
+            );
+        }
+    }
+}
