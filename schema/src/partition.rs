@@ -91,7 +91,7 @@ pub fn parse_date_folder(name: &str) -> Option<i32> {
 /// The hour of day of an `hour=HH` folder, 0 to 23.
 #[must_use]
 pub fn parse_hour_folder(name: &str) -> Option<i64> {
-    let text = name.strip_prefix("hour=").filter(|text| text.len() == 2)?;
+    let text = name.strip_prefix("hour=").filter(|text| text.len() == 2 && is_digits(text))?;
     text.parse().ok().filter(|hour| (0..24).contains(hour))
 }
 
@@ -123,12 +123,28 @@ impl FromStr for FileName {
         let parse = || {
             let mut fields = text.rsplitn(3, '-');
             let part = fields.next()?.parse().ok()?;
-            let start = string_to_timestamp_nanos(fields.next()?).ok()? / 1_000_000_000;
+            let start = parse_compact_time(fields.next()?)?;
             let sensor = fields.next().filter(|sensor| is_sensor_name(sensor))?.to_owned();
             Some(Self { sensor, start, part })
         };
         parse().ok_or_else(|| NotAFileName(text.to_owned()))
     }
+}
+
+/// Seconds since 1970-01-01 of `YYYYMMDDTHHMMSSZ`.
+fn parse_compact_time(text: &str) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    if date.len() != 8 || time.len() != 6 || !is_digits(date) || !is_digits(time) {
+        return None;
+    }
+    let (year, month, day) = (&date[..4], &date[4..6], &date[6..]);
+    let (hour, minute, second) = (&time[..2], &time[2..4], &time[4..]);
+    let nanos = string_to_timestamp_nanos(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z")).ok()?;
+    Some(nanos.div_euclid(1_000_000_000))
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The text is not `<sensor>-<start>-<part>`.
