@@ -18,7 +18,8 @@ class Antenna:
     def __init__(self, binary, data, bind, sockets, *options, sensor="live"):
         self.data, self.bind, self.sockets, self.sensor = data, bind, sockets, sensor
         self._command = [binary, "run", "--data", str(data), "--sensor", sensor, "--bind", ",".join(bind)]
-        self._command += ["--bootstrap", "none", *options]
+        # One of 208 ids is due to change every few minutes: here all stay, so that none changes by chance.
+        self._command += ["--bootstrap", "none", "--rotate-share", "0", *options]
         self.process = None
 
     def start(self):

@@ -6,8 +6,8 @@ use mainline::{Dht, Id, MutableItem, SigningKey};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-/// Time between two requests: a lookup is many datagrams.
-const PAUSE: Duration = Duration::from_millis(1500);
+/// Time between two requests: each is dozens of datagrams, and who sends many gets few answers.
+const PAUSE: Duration = Duration::from_secs(3);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -21,7 +21,6 @@ async fn main() -> Result<()> {
     let mut builder = Dht::builder();
     builder.bind_address(address).port(port).server_mode().bootstrap(&contacts);
     let dht = builder.build()?.as_async();
-    ensure!(dht.bootstrapped().await, "mainline: no contact answered");
 
     let key = SigningKey::from_bytes(&[7; 32]);
     let mut acknowledged = 0;
