@@ -136,7 +136,9 @@ impl Keyspace {
     /// First and last id of the presence's slice.
     #[must_use]
     pub fn slice(&self, presence: u16) -> (Id, Id) {
-        (self.within(presence, Id([0; 20])), self.within(presence, Id([0xff; 20])))
+        let last = |presence| self.within(presence, Id([0xff; 20]));
+        let first = presence.checked_sub(1).map_or(Id([0; 20]), |before| successor(last(before)));
+        (first, last(presence))
     }
 
     /// The id of `presence` at `now`.
@@ -186,7 +188,9 @@ impl Keyspace {
     }
 
     fn id_of_epoch(&self, presence: u16, epoch: i64) -> OwnId {
-        OwnId(self.within(presence, self.seed.id(presence, epoch)))
+        let id = self.within(presence, self.seed.id(presence, epoch));
+        // Where slices do not end on a whole id, rounding down may hit the last one of the slice before.
+        OwnId(id.max(self.slice(presence).0))
     }
 
     /// Whether `presence` belongs to the share that rotates; those that do are spread evenly.
@@ -216,6 +220,17 @@ impl Keyspace {
     fn phase(&self, presence: u16) -> Micros {
         ROTATION / Micros::from(self.presences) * Micros::from(presence)
     }
+}
+
+/// The id after `id`.
+fn successor(mut id: Id) -> Id {
+    for byte in id.0.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            break;
+        }
+    }
+    id
 }
 
 impl fmt::Debug for Keyspace {
@@ -271,14 +286,7 @@ mod tests {
             assert_eq!(slices[0].0, Id([0; 20]));
             assert_eq!(slices[slices.len() - 1].1, Id([0xff; 20]));
             for pair in slices.windows(2) {
-                let mut next = pair[0].1.0;
-                for byte in next.iter_mut().rev() {
-                    *byte = byte.wrapping_add(1);
-                    if *byte != 0 {
-                        break;
-                    }
-                }
-                assert_eq!(Id(next), pair[1].0);
+                assert_eq!(successor(pair[0].1), pair[1].0);
             }
         }
     }

@@ -198,3 +198,131 @@ pub fn write_partitions(
     segments.extend(spool.close_all()?);
     segments.iter().filter_map(|segment| seal(data, segment).transpose()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::{self, Reason};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use proptest::prelude::*;
+    use schema::gaps::TABLE;
+    use schema::partition::{HOUR, Hour};
+
+    const HERE: &str = "here";
+
+    fn gaps(starts: &[Micros]) -> RecordBatch {
+        let rows: Vec<_> = starts
+            .iter()
+            .map(|&start| tables::gap(HERE, start, start + 1, Reason::Stopped).expect("a row"))
+            .collect();
+        concat_batches(&TABLE.arrow(), &rows).expect("one batch")
+    }
+
+    fn read(path: &Path) -> Vec<Micros> {
+        let file = File::open(path).expect("opened");
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build().expect("a reader");
+        reader.flat_map(|batch| times(&TABLE, &batch.expect("a batch")).to_vec()).collect()
+    }
+
+    fn files(data: &Path) -> Vec<PathBuf> {
+        let folder = data.join(Hour(0).folder(TABLE.name));
+        fs::read_dir(folder)
+            .map_or_else(|_| Vec::new(), |entries| entries.map(|e| e.expect("an entry").path()).collect())
+    }
+
+    #[test]
+    fn a_sealed_segment_is_one_sorted_file_with_metadata() {
+        let data = tempfile::tempdir().expect("a folder");
+        let sealed =
+            write_partitions(data.path(), HERE, &TABLE, [gaps(&[30, 10]), gaps(&[20, 40])]).expect("sealed");
+        assert_eq!(files(data.path()), sealed);
+        assert_eq!(read(&sealed[0]), [10, 20, 30, 40]);
+        let file = File::open(&sealed[0]).expect("opened");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
+        assert_eq!(reader.schema().fields(), TABLE.arrow().fields());
+        let pairs = reader.metadata().file_metadata().key_value_metadata().expect("metadata");
+        let value =
+            |key: &str| pairs.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.as_deref());
+        assert_eq!(value(version::ROWS), Some("4"));
+        assert_eq!(value(version::SENSOR), Some(HERE));
+        assert_eq!(value(version::DATASET_VERSION), Some("1"));
+        assert!(value(version::WRITER).is_some_and(|writer| writer.starts_with("capture ")));
+    }
+
+    #[test]
+    fn whatever_a_crash_leaves_the_next_start_makes_the_same_file() {
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        spool.append(&TABLE, &gaps(&[1, 2]), 0).map_err(|(_, error)| error).expect("appended");
+        let segment = spool.close_all().expect("closed").remove(0);
+        drop(spool);
+        let path = segment.spool_path(data.path());
+        let spooled = fs::read(&path).expect("read");
+        let temporary = segment.final_path(data.path()).with_file_name(format!(".{}.tmp", segment.name));
+
+        // Killed while the temporary file was being written.
+        fs::create_dir_all(temporary.parent().expect("a folder")).expect("created");
+        fs::write(&temporary, b"PAR1 half").expect("written");
+        let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+        let sealed = seal(data.path(), &left[0]).expect("sealed").expect("a file");
+        assert_eq!(read(&sealed), [1, 2]);
+        assert_eq!(files(data.path()), [sealed.clone()]);
+        let first = fs::read(&sealed).expect("read");
+
+        // Killed between the rename and the removal of the segment.
+        fs::write(&path, &spooled).expect("written");
+        let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+        assert_eq!(seal(data.path(), &left[0]).expect("sealed"), Some(sealed.clone()));
+        assert_eq!(files(data.path()), [sealed.clone()]);
+        assert_eq!(fs::read(&sealed).expect("read"), first, "a visible file never changes");
+
+        // Nothing left: nothing to do.
+        let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+        assert!(left.is_empty());
+    }
+
+    #[test]
+    fn a_segment_without_rows_leaves_no_file() {
+        let data = tempfile::tempdir().expect("a folder");
+        let sealed = write_partitions(data.path(), HERE, &TABLE, [gaps(&[])]).expect("sealed");
+        assert!(sealed.is_empty() && files(data.path()).is_empty());
+    }
+
+    #[test]
+    fn two_loads_of_the_same_rows_are_two_files() {
+        let data = tempfile::tempdir().expect("a folder");
+        write_partitions(data.path(), HERE, &TABLE, [gaps(&[1])]).expect("sealed");
+        write_partitions(data.path(), HERE, &TABLE, [gaps(&[1])]).expect("sealed");
+        assert_eq!(files(data.path()).len(), 2);
+    }
+
+    #[test]
+    fn columns_are_laid_out_as_their_types_say() {
+        let properties = writer_properties(schema::events::TABLE.columns, []);
+        let path = ColumnPath::from;
+        assert_eq!(properties.encoding(&path("ts")), Some(Encoding::DELTA_BINARY_PACKED));
+        assert_eq!(properties.encoding(&path("infohash")), Some(Encoding::PLAIN));
+        assert_eq!(properties.encoding(&path("peer_port")), Some(Encoding::BYTE_STREAM_SPLIT));
+        assert!(properties.dictionary_enabled(&path("infohash")));
+        assert!(
+            !properties.dictionary_enabled(&path("ts")) && !properties.dictionary_enabled(&path("peer_ip"))
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn rows_come_out_in_order_whatever_order_they_came_in(
+            batches in prop::collection::vec(prop::collection::vec(0..HOUR, 1..20), 1..30),
+        ) {
+            let data = tempfile::tempdir().expect("a folder");
+            let mut all: Vec<_> = batches.concat();
+            all.sort_unstable();
+            let sealed =
+                write_partitions(data.path(), HERE, &TABLE, batches.iter().map(|starts| gaps(starts))).expect("sealed");
+            prop_assert_eq!(sealed.len(), 1);
+            prop_assert_eq!(read(&sealed[0]), all);
+        }
+    }
+}

@@ -474,3 +474,144 @@ pub(crate) fn sorted(table: &Table, batch: &RecordBatch) -> Result<RecordBatch, 
     order.sort_by_key(|&row| times[row as usize]);
     take_record_batch(batch, &UInt32Array::from(order))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::{self, Reason};
+    use schema::gaps::TABLE;
+    use schema::partition::HOUR;
+
+    const HERE: &str = "here";
+
+    /// A batch with a row for each of `starts`, told apart by their ends.
+    fn gaps(starts: &[Micros]) -> RecordBatch {
+        let rows: Vec<_> = starts
+            .iter()
+            .map(|&start| tables::gap(HERE, start, start + 1, Reason::Killed).expect("a row"))
+            .collect();
+        arrow_select::concat::concat_batches(&TABLE.arrow(), &rows).expect("one batch")
+    }
+
+    fn read(path: &Path) -> Vec<Micros> {
+        let batches = Batches::open(&TABLE, path).expect("opened");
+        batches.flat_map(|batch| times(&TABLE, &batch.expect("a batch")).to_vec()).collect()
+    }
+
+    fn spooled(data: &Path, batches: &[&[Micros]]) -> Segment {
+        let (mut spool, left) = Spool::open(data, HERE).expect("opened");
+        assert!(left.is_empty());
+        for starts in batches {
+            spool.append(&TABLE, &gaps(starts), 7 * SECOND).map_err(|(_, error)| error).expect("appended");
+        }
+        let closed = spool.close_all().expect("closed");
+        assert_eq!(closed.len(), 1);
+        closed[0].clone()
+    }
+
+    #[test]
+    fn names_say_table_hour_and_file() {
+        let name = FileName { sensor: "vps.1-a".into(), start: 1_795_239_480, part: 2 };
+        let segment = Segment { table: &TABLE, hour: Hour(498_677), name };
+        let path = segment.spool_path(Path::new("d"));
+        assert_eq!(
+            path.to_str(),
+            Some("d/spool/vps.1-a/gaps.2026-11-21T05.vps.1-a-20261121T053800Z-2.spool")
+        );
+        let back =
+            Segment::parse(path.file_name().and_then(|name| name.to_str()).expect("a name")).expect("parsed");
+        assert_eq!((back.table.name, back.hour, &back.name), ("gaps", segment.hour, &segment.name));
+        for other in ["lock", "seed", "gaps.spool", "x.2026-11-21T05.a-20261121T053800Z-2.spool"] {
+            assert!(Segment::parse(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_tail_torn_at_any_byte_costs_only_the_frame_it_is_in() {
+        let data = tempfile::tempdir().expect("a folder");
+        let segment = spooled(data.path(), &[&[1, 2], &[3], &[4, 5, 6]]);
+        let path = segment.spool_path(data.path());
+        let whole = fs::read(&path).expect("read");
+        let mut frames = Frames::open(&path).expect("opened");
+        let mut ends = Vec::new();
+        while frames.next().expect("read").is_some() {
+            ends.push(frames.valid as usize);
+        }
+        assert_eq!((ends.len(), ends.last()), (4, Some(&whole.len())));
+        let rows_by_frame: [&[Micros]; 4] = [&[], &[1, 2], &[1, 2, 3], &[1, 2, 3, 4, 5, 6]];
+        for length in 0..=whole.len() {
+            for tail in [&[][..], &[0; 100]] {
+                let torn = [&whole[..length], tail].concat();
+                fs::write(&path, &torn).expect("written");
+                // A frame that ends in zeros is whole again when zeros follow.
+                let frames = ends.iter().filter(|&&end| torn.starts_with(&whole[..end])).count();
+                let rows = frames.checked_sub(1).map_or(&[][..], |last| rows_by_frame[last]);
+                let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+                assert_eq!(left.len(), 1);
+                assert_eq!(read(&path), rows, "cut at {length}");
+                let kept = frames.checked_sub(1).map_or(0, |last| ends[last]);
+                assert_eq!(fs::metadata(&path).expect("a file").len() as usize, kept);
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_ends_the_segment_before_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let segment = spooled(data.path(), &[&[1], &[2]]);
+        let path = segment.spool_path(data.path());
+        let mut bytes = fs::read(&path).expect("read");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, bytes).expect("written");
+        assert_eq!(read(&path), [1]);
+    }
+
+    #[test]
+    fn a_row_belongs_to_the_hour_of_its_time() {
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        let batch = gaps(&[2 * HOUR, HOUR - 1, HOUR, 2 * HOUR - 1]);
+        spool.append(&TABLE, &batch, 0).map_err(|(_, error)| error).expect("appended");
+        let early = spool.close_ended(2 * HOUR).expect("closed");
+        let rows: Vec<_> = early.iter().map(|segment| read(&segment.spool_path(data.path()))).collect();
+        assert_eq!(rows, [vec![HOUR - 1], vec![HOUR, 2 * HOUR - 1]]);
+        let late = spool.close_all().expect("closed");
+        assert_eq!(late.iter().map(|segment| segment.hour).collect::<Vec<_>>(), [Hour(2)]);
+    }
+
+    #[test]
+    fn a_bulk_load_of_many_hours_keeps_few_files_open() {
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        let starts: Vec<_> = (0..200).map(|hour| hour * HOUR).collect();
+        spool.append(&TABLE, &gaps(&starts), 0).map_err(|(_, error)| error).expect("appended");
+        assert!(spool.open.len() <= MOST_OPEN);
+        assert_eq!(spool.close_all().expect("closed").len(), 200);
+    }
+
+    #[test]
+    fn a_second_writer_is_refused() {
+        let data = tempfile::tempdir().expect("a folder");
+        let first = Spool::open(data.path(), HERE).expect("opened");
+        let refused = Spool::open(data.path(), HERE).err().expect("refused").to_string();
+        assert!(refused.contains("another capture") && refused.contains(HERE), "{refused}");
+        assert!(Spool::open(data.path(), "there").is_ok());
+        drop(first);
+        assert!(Spool::open(data.path(), HERE).is_ok());
+    }
+
+    #[test]
+    fn rows_of_an_older_writer_get_nulls_for_new_columns() {
+        let batch = gaps(&[1, 2]);
+        let mut fields: Vec<_> = TABLE.arrow().fields().iter().cloned().collect();
+        fields.push(std::sync::Arc::new(arrow_schema::Field::new(
+            "new",
+            arrow_schema::DataType::UInt8,
+            true,
+        )));
+        let wider: SchemaRef = std::sync::Arc::new(arrow_schema::Schema::new(fields));
+        let conformed = conform(&wider, &batch).expect("conformed");
+        assert_eq!((conformed.num_rows(), conformed.num_columns()), (2, 5));
+    }
+}

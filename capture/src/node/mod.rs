@@ -12,6 +12,8 @@ mod answer;
 mod maintain;
 mod pending;
 pub mod reach;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Micros;
 use crate::counters::Counters;
