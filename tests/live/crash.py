@@ -52,14 +52,17 @@ def check_files(checks, antenna):
 
 
 def check_round(checks, antenna, sent, killed):
-    """What had been synced is there; what is not there lies in a gap."""
-    recorded = {row["transaction_id"] for row in antenna.rows("events")}
-    missing = {number: ts for number, ts in sent.items() if number not in recorded}
-    synced = [ts for ts in missing.values() if ts < killed - SYNC - SLACK]
-    checks.that(not synced, f"{len(synced)} queries are lost that had been synced before the kill")
+    """What had been synced is there; what is not there lies in a gap, and what is there does not."""
+    recorded = {row["transaction_id"]: microseconds(row["ts"]) for row in antenna.rows("events")}
     gaps = [(microseconds(row["gap_start"]), microseconds(row["gap_end"])) for row in antenna.rows("gaps")]
-    silent = [ts for ts in missing.values() if not any(start <= ts <= end for start, end in gaps)]
+    missing = [ts for number, ts in sent.items() if number not in recorded]
+    synced = [ts for ts in missing if ts < killed - SYNC - SLACK]
+    checks.that(not synced, f"{len(synced)} queries are lost that had been synced before the kill")
+    silent = [ts for ts in missing if not any(start <= ts <= end for start, end in gaps)]
     checks.that(not silent, f"{len(silent)} queries are missing outside of every recorded gap")
+    noted = [recorded[number] for number in sent if number in recorded]
+    covered = [ts for ts in noted if any(start < ts < end for start, end in gaps)]
+    checks.that(not covered, f"{len(covered)} recorded queries lie in a gap")
     return len(missing)
 
 
@@ -85,6 +88,7 @@ def main():
         counts = Counter(row["transaction_id"] for row in antenna.rows("events"))
         twice = sum(count > 1 for count in counts.values())
         checks.that(not twice, f"{twice} queries are recorded more than once")
+        scenario.check_presences(checks, antenna.rows("events"), antenna.rows("presences"))
         reasons = Counter(row["reason"] for row in antenna.rows("gaps"))
         checks.that(reasons["killed"] > 0, f"no gap says `killed`: {dict(reasons)}")
     print(

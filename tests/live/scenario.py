@@ -175,6 +175,19 @@ def check_wire(checks, observation):
     return counts
 
 
+def check_presences(checks, events, presences):
+    """For every event exactly one row of `captured.presences` says which id its presence had then."""
+    stretches = defaultdict(list)
+    for row in presences:
+        stretches[row["source_node"]].append((row["valid_from"], row["valid_to"]))
+    wrong = [
+        row
+        for row in events
+        if sum(start <= row["ts"] < end for start, end in stretches[row["source_node"]]) != 1
+    ]
+    checks.that(not wrong, f"{len(wrong)} events have not exactly one id at their time, such as {wrong[:1]}")
+
+
 def check_memory(checks, observation):
     """The daemon stays small."""
     checks.that(

@@ -2,7 +2,7 @@
 
 One line each: DuckDB, Polars, pyarrow, pandas and DataFusion for Python read the captured tables.
 They must agree on every value and on every column's type, which catches an encoding that one of
-them misreads; the same aggregates are then asked of `analyze`.
+them misreads; the same questions are then put to `analyze`.
 """
 
 import argparse
@@ -69,26 +69,24 @@ LAYOUTS = {
 }
 ARROW = {"string": pyarrow.string(), "binary": pyarrow.binary()}
 
-AGGREGATES = {
+# Asked of DuckDB and of `analyze` alike.
+QUERIES = {
     "events": (
-        "count(*) AS n",
-        "count(infohash) AS with_infohash",
-        "count(DISTINCT peer_ip) AS addresses",
-        "count(DISTINCT infohash) AS infohashes",
-        "count(DISTINCT transaction_id) AS transactions",
-        "sum(length) AS bytes",
-        "min(peer_port) AS lowest_port",
-        "max(source_node) AS last_presence",
-        "sum(CASE WHEN read_only THEN 1 ELSE 0 END) AS read_only",
-        "count(DISTINCT method) AS methods",
+        """SELECT count(*) AS n, count(infohash) AS with_infohash, count(DISTINCT peer_ip) AS addresses,
+                  count(DISTINCT infohash) AS infohashes, count(DISTINCT transaction_id) AS transactions,
+                  sum(length) AS bytes, min(peer_port) AS lowest_port, max(source_node) AS last_presence
+           FROM {}""",
+        "SELECT method, count(*) AS n, min(ttl) AS ttl FROM {} GROUP BY method ORDER BY n, method",
+        "SELECT read_only, token_valid, count(*) AS n FROM {} GROUP BY 1, 2 ORDER BY n, 1, 2",
+        "SELECT CAST(date AS varchar) AS day, CAST(hour AS int) AS hour, count(*) AS n FROM {} "
+        "GROUP BY 1, 2 ORDER BY 1, 2",
     ),
     "presences": (
-        "count(*) AS n",
-        "count(DISTINCT node_id) AS ids",
-        "count(DISTINCT local_ip) AS addresses",
-        "sum(local_port) AS ports",
+        """SELECT count(*) AS n, count(DISTINCT node_id) AS ids, count(DISTINCT local_ip) AS addresses,
+                  sum(local_port) AS ports
+           FROM {}""",
     ),
-    "gaps": ("count(*) AS n", "count(DISTINCT reason) AS reasons"),
+    "gaps": ("SELECT reason, count(*) AS n FROM {} GROUP BY reason ORDER BY reason",),
 }
 
 
@@ -126,17 +124,17 @@ def agree_on_values(data, table):
 def analyze(program, data, sql):
     """The rows of `analyze sql`."""
     command = [program, "sql", sql, "--data", str(data), "--format", "json"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
-def agree_on_aggregates(program, data, table):
-    """`analyze sql` and DuckDB answer the same aggregates alike."""
-    select = f"SELECT {', '.join(AGGREGATES[table])} FROM"
+def agree_on_answers(program, data, table):
+    """`analyze sql` and DuckDB answer the same questions alike."""
     source = f"read_parquet('{data}/captured/{table}/**/*.parquet', hive_partitioning = true)"
-    relation = duckdb.sql(f"{select} {source}")
-    expected = dict(zip(relation.columns, relation.fetchone()))
-    (seen,) = analyze(program, data, f"{select} captured.{table}")
-    assert seen == expected, f"{table}: analyze says {seen}, duckdb says {expected}"
+    for query in QUERIES[table]:
+        relation = duckdb.sql(query.format(source))
+        expected = [dict(zip(relation.columns, row)) for row in relation.fetchall()]
+        seen = analyze(program, data, query.format(f"captured.{table}"))
+        assert seen == expected, f"{table}: analyze says {seen}, duckdb says {expected}"
 
 
 def agree_on_types(program, data, table, types):
@@ -152,12 +150,9 @@ def agree_on_types(program, data, table, types):
 
 # How `arrow_typeof` names what pyarrow calls otherwise.
 DATAFUSION = {
-    'Timestamp(Microsecond, Some("UTC"))': "timestamp[us, tz=UTC]",
     'Timestamp(µs, "UTC")': "timestamp[us, tz=UTC]",
     "Utf8": "string",
-    "Utf8View": "string",
     "Binary": "binary",
-    "BinaryView": "binary",
     "FixedSizeBinary(16)": "binary",
     "FixedSizeBinary(20)": "binary",
     "Boolean": "bool",
@@ -174,11 +169,11 @@ def main():
     arguments = parser.parse_args()
     counts = []
     for table in TABLES:
-        if not (arguments.data / "captured" / table).is_dir():
-            continue
+        if table == "gaps" and not (arguments.data / "captured" / table).is_dir():
+            continue  # nothing was ever missed
         types, rows = agree_on_values(arguments.data, table)
         agree_on_types(arguments.analyze, arguments.data, table, types)
-        agree_on_aggregates(arguments.analyze, arguments.data, table)
+        agree_on_answers(arguments.analyze, arguments.data, table)
         counts.append(f"{table} {rows}")
     print(f"readers: {', '.join(READERS)} and analyze agree · {', '.join(counts)} rows")
 
