@@ -236,3 +236,68 @@ fn fixed(builder: &mut FixedSizeBinaryBuilder, value: Option<&[u8]>) {
         None => builder.append_null(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{UInt8Type, UInt16Type};
+
+    fn event() -> Event {
+        Event {
+            ts: 1,
+            method: Some(Short::cut(b"get_peers")),
+            infohash: Some(Id([1; 20])),
+            target: None,
+            peer: "192.0.2.1:6881".parse().expect("an address"),
+            source_node: 207,
+            local_port: 21_194,
+            querier_id: Some(Id([2; 20])),
+            client_version: Some(Short::cut(&[b'v'; 40])),
+            transaction_id: Some(Short::cut(b"aa")),
+            read_only: None,
+            implied_port: Some(true),
+            announced_port: None,
+            seed: None,
+            no_seed: None,
+            scrape: None,
+            want: Some(Want { n4: true, n6: true }),
+            token_valid: None,
+            attribution: Attribution::Exact,
+            ttl: Some(57),
+            length: 95,
+            canonical: true,
+            decode_error: None,
+        }
+    }
+
+    #[test]
+    fn rows_have_the_declared_columns() {
+        let mut rows = Rows::new("here");
+        rows.push(&event());
+        rows.push(&Event { method: None, decode_error: Some(Flaw::Syntax), ..event() });
+        let batch = rows.take();
+        assert_eq!(batch.schema(), schema::events::TABLE.arrow());
+        assert_eq!((batch.num_rows(), rows.len()), (2, 0));
+        let text = |name: &str| batch.column_by_name(name).expect(name).as_string::<i32>();
+        assert_eq!(text("method").value(0), "get_peers");
+        assert!(text("method").is_null(1));
+        assert_eq!(text("decode_error").value(1), "not bencoding");
+        assert_eq!(text("want").value(0), "n4,n6");
+        assert_eq!(text("sensor").value(1), "here");
+        let address = batch["peer_ip"].as_fixed_size_binary().value(0);
+        assert_eq!(address, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1]);
+        assert_eq!(batch["client_version"].as_binary::<i32>().value(0), [b'v'; 16]);
+        assert_eq!(batch["source_node"].as_primitive::<UInt16Type>().value(0), 207);
+        assert_eq!(batch["ttl"].as_primitive::<UInt8Type>().value(0), 57);
+        assert_eq!(rows.take().num_rows(), 0);
+    }
+
+    #[test]
+    fn a_method_that_is_no_text_is_kept_as_far_as_text_goes() {
+        let mut rows = Rows::new("here");
+        rows.push(&Event { method: Some(Short::cut(b"p\xffng")), ..event() });
+        assert_eq!(rows.take()["method"].as_string::<i32>().value(0), "p\u{fffd}ng");
+    }
+}

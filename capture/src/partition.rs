@@ -267,14 +267,14 @@ mod tests {
         let (_, left) = Spool::open(data.path(), HERE).expect("opened");
         let sealed = seal(data.path(), &left[0]).expect("sealed").expect("a file");
         assert_eq!(read(&sealed), [1, 2]);
-        assert_eq!(files(data.path()), [sealed.clone()]);
+        assert_eq!(files(data.path()), std::slice::from_ref(&sealed));
         let first = fs::read(&sealed).expect("read");
 
         // Killed between the rename and the removal of the segment.
         fs::write(&path, &spooled).expect("written");
         let (_, left) = Spool::open(data.path(), HERE).expect("opened");
         assert_eq!(seal(data.path(), &left[0]).expect("sealed"), Some(sealed.clone()));
-        assert_eq!(files(data.path()), [sealed.clone()]);
+        assert_eq!(files(data.path()), std::slice::from_ref(&sealed));
         assert_eq!(fs::read(&sealed).expect("read"), first, "a visible file never changes");
 
         // Nothing left: nothing to do.

@@ -83,3 +83,30 @@ pub fn gap(sensor: &str, start: Micros, end: Micros, reason: Reason) -> Result<R
 fn timestamps(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::timestamps as column;
+    use schema::partition::HOUR;
+
+    #[test]
+    fn a_presence_has_a_row_for_every_hour_it_touches() {
+        let here = std::net::Ipv4Addr::LOCALHOST.into();
+        let keyspace = Keyspace::new("s", &[here], &[1, 2, 3], 1, 0.0).expect("a valid keyspace");
+        let batch = presences("here", &keyspace, HOUR / 2, 3 * HOUR).expect("rows");
+        assert_eq!(batch.num_rows(), 9);
+        let (from, to) = (column(&batch, "valid_from"), column(&batch, "valid_to"));
+        assert!(from.iter().zip(to).all(|(from, to)| from < to && Hour::of(*from) == Hour::of(to - 1)));
+        assert_eq!(from.iter().min(), Some(&(HOUR / 2)));
+        assert_eq!(to.iter().max(), Some(&(3 * HOUR)));
+    }
+
+    #[test]
+    fn no_time_gives_no_rows() {
+        let here = std::net::Ipv4Addr::LOCALHOST.into();
+        let keyspace = Keyspace::new("s", &[here], &[1], 1, 0.0).expect("a valid keyspace");
+        assert_eq!(presences("here", &keyspace, 5, 5).expect("rows").num_rows(), 0);
+        assert_eq!(gap("here", 1, 2, Reason::Stopped).expect("a row").num_rows(), 1);
+    }
+}

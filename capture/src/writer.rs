@@ -308,3 +308,94 @@ fn seal_all(data: &Path, closed: &Receiver<Segment>) -> Result<(), SpoolError> {
     }
     failed.iter().try_for_each(|segment| seal(data, segment).map(drop))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::spool::{Batches, times};
+
+    const HERE: &str = "here";
+
+    fn gap(start: Micros) -> RecordBatch {
+        tables::gap(HERE, start, start + 1, Reason::Killed).expect("a row")
+    }
+
+    fn start(data: &Path) -> Writer {
+        let (spool, left) = Spool::open(data, HERE).expect("opened");
+        let settings = Settings {
+            data: data.to_owned(),
+            sensor: HERE.to_owned(),
+            sync_interval: SECOND / 50,
+            sync_rows: 1000,
+            seal_delay: 0,
+        };
+        let now = clock::now();
+        let state = State {
+            started: now,
+            recorded_until: now,
+            presences_until: now,
+            stopped: false,
+            seed: String::new(),
+            config: Config::default(),
+        };
+        Writer::start(settings, spool, left, state).expect("started")
+    }
+
+    fn sealed(data: &Path) -> Vec<PathBuf> {
+        let mut folders = vec![data.join("captured")];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn an_hour_that_has_ended_is_sealed_while_the_writer_runs() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start(data.path());
+        assert!(writer.offer(Job::Gap(gap(0))));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while sealed(data.path()).iter().all(|path| path.extension().is_none_or(|ending| ending != "parquet"))
+        {
+            assert!(Instant::now() < deadline, "not sealed in ten seconds");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        writer.finish(Vec::new()).expect("finished");
+    }
+
+    #[test]
+    fn an_orderly_end_seals_the_running_hour_and_says_so() {
+        let data = tempfile::tempdir().expect("a folder");
+        let now = clock::now();
+        let writer = start(data.path());
+        writer.finish(vec![Job::Gap(gap(now))]).expect("finished");
+        assert_eq!(sealed(data.path()).len(), 1);
+        let state = State::load(data.path(), HERE).expect("a state");
+        assert!(state.stopped && state.recorded_until >= now);
+    }
+
+    #[test]
+    fn what_was_synced_survives_without_an_orderly_end() {
+        let data = tempfile::tempdir().expect("a folder");
+        let now = clock::now();
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        spool.append(&schema::gaps::TABLE, &gap(now), now).map_err(|(_, error)| error).expect("appended");
+        spool.sync().expect("synced");
+        drop(spool);
+        let (spool, left) = Spool::open(data.path(), HERE).expect("opened");
+        let path = left[0].spool_path(data.path());
+        let rows: Vec<_> = Batches::open(&schema::gaps::TABLE, &path)
+            .expect("opened")
+            .flat_map(|batch| times(&schema::gaps::TABLE, &batch.expect("a batch")).to_vec())
+            .collect();
+        assert_eq!(rows, [now]);
+        drop(spool);
+        start(data.path()).finish(Vec::new()).expect("finished");
+        assert_eq!(sealed(data.path()), [left[0].final_path(data.path())]);
+    }
+}

@@ -230,7 +230,7 @@ impl Config {
             "0 to 1",
         )?;
         range(
-            self.query_rate >= 0.0 && self.query_rate <= 10_000.0,
+            (0.0..=10_000.0).contains(&self.query_rate),
             "query-rate",
             self.query_rate.to_string(),
             "0 to 10000",
@@ -241,7 +241,7 @@ impl Config {
         for (key, value) in
             [("remote-query-interval", self.remote_query_interval), ("seal-delay", self.seal_delay)]
         {
-            range(value >= 0.0 && value <= 3600.0, key, value.to_string(), "0 to 3600 seconds")?;
+            range((0.0..=3600.0).contains(&value), key, value.to_string(), "0 to 3600 seconds")?;
         }
         range(self.remote_burst >= 2, "remote-burst", self.remote_burst.to_string(), "at least 2")?;
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;

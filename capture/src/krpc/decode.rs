@@ -179,7 +179,7 @@ fn identifier(field: &mut Option<Id>, flaw: &mut Option<Flaw>, value: Token<'_>)
 
 /// BEP 5 and 33 call every number but zero true.
 fn is_true(number: &str) -> bool {
-    number.trim_start_matches(['-', '0']) != ""
+    !number.trim_start_matches(['-', '0']).is_empty()
 }
 
 /// Where a key stands twice, the first value counts.

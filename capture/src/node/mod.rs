@@ -261,6 +261,6 @@ impl Antenna {
     fn presence_near(&self, id: &Id) -> u16 {
         let front = u64::from_be_bytes(std::array::from_fn(|i| id.0[i]));
         // Below the number of presences, which has 16 bits.
-        (u128::from(front) * self.presences.len() as u128 >> 64) as u16
+        ((u128::from(front) * self.presences.len() as u128) >> 64) as u16
     }
 }

@@ -257,7 +257,7 @@ fn a_node_that_asks_is_asked_back_and_kept() {
     network.antenna.receive(START, &datagram, &mut Kept::default());
     assert_eq!(network.antenna.nodes(), 0, "not before it has answered");
     network.pass(10 * SECOND);
-    assert!(network.antenna.presences[3].table.len() > 0);
+    assert!(!network.antenna.presences[3].table.is_empty());
     assert_eq!(network.asked[0].1, node);
 }
 
@@ -372,8 +372,8 @@ proptest! {
                 prop_assert_eq!(sent.transaction, asked.transaction);
                 prop_assert_eq!((*from, *to), (*socket, datagram.source));
                 prop_assert!(packet.len() + 28 <= 3 * (payload.len() + 28));
-                prop_assert!(sent.nodes.unwrap_or_default().len() % 26 == 0);
-                prop_assert!(sent.nodes6.unwrap_or_default().len() % 38 == 0);
+                prop_assert!(sent.nodes.unwrap_or_default().len().is_multiple_of(26));
+                prop_assert!(sent.nodes6.unwrap_or_default().len().is_multiple_of(38));
             }
             now += pause;
             let mut kept = Kept::default();
