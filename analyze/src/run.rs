@@ -7,13 +7,12 @@
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::digest::Digest;
-use crate::error::Failure;
-use crate::plan::{Plan, Tier};
+use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result, bail, ensure};
 use capture::partition::writer_properties;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Schema, SchemaRef};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{Expr, cast, col};
@@ -207,6 +206,22 @@ impl<'a> Runner<'a> {
         dataset.refresh(part.table.name, path, part.day)
     }
 
+    /// Seconds of the days `first` to `last` in which a sensor did not record, added up over sensors.
+    async fn gap_seconds(&self, dataset: &Dataset, first: i32, last: i32) -> Result<f64> {
+        const QUERY: &str =
+            "SELECT coalesce(sum(seconds(least(gap_end, $until) - greatest(gap_start, $since))), 0.0)
+             FROM captured.gaps WHERE gap_end > $since AND gap_start < $until";
+        let context = session::session(&self.config.engine())?;
+        let gaps = Source { tier: Tier::Captured, name: schema::gaps::TABLE.name };
+        session::register_files(&context, dataset, gaps, |_| true)?;
+        let [since, _] = day_parameters(first);
+        let [_, until] = day_parameters(last);
+        let result = context.sql(QUERY).await?.with_param_values(ParamValues::from(vec![since, until]))?;
+        let batches = result.collect().await?;
+        let seconds = batches.first().map(|batch| batch.column(0).as_primitive::<Float64Type>().value(0));
+        seconds.context("an aggregate has one row")
+    }
+
     /// Writes `result` beside its final name, then moves it there.
     async fn write(
         &self,
@@ -245,9 +260,10 @@ impl<'a> Runner<'a> {
             (version::INPUT_DIGEST, digest.to_string()),
             (version::TESTS, "0".to_owned()),
         ];
-        if let (Some(first), Some(last)) = (days.first(), days.last()) {
-            let range = format!("{}/{}", partition::date_text(*first), partition::date_text(*last));
+        if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
+            let range = format!("{}/{}", partition::date_text(first), partition::date_text(last));
             metadata.push((version::TIME_RANGE, range));
+            metadata.push((version::GAP_SECONDS, self.gap_seconds(dataset, first, last).await?.to_string()));
         }
         let file = File::create(path)?;
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
@@ -332,16 +348,4 @@ fn progress(parts: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// Names that `sql` may use for derived tables, refused with the nearest one when unknown.
-///
-/// # Errors
-/// [`Failure::Usage`] when there is no such table.
-pub fn named(name: &str) -> Result<&'static Table> {
-    let plain = name.strip_prefix("derived.").unwrap_or(name);
-    queries::table(plain).ok_or_else(|| {
-        let known: Vec<_> = queries::TABLES.iter().map(|table| table.name).collect();
-        Failure::Usage(format!("there is no derived table `{name}`; there are {}", known.join(", "))).into()
-    })
 }
