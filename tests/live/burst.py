@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 
+import background
 import krpc
 
 SENDERS = 40  # each an address of its own, so that none of them exceeds what one source may send
@@ -30,19 +31,20 @@ class Burst:
         self._stop = threading.Event()
         self._sockets = [_sender(f"{network}.{number + 1}") for number in range(SENDERS)]
         self.endpoints = [sender.getsockname() for sender in self._sockets]
-        self._thread = threading.Thread(target=self._run, name="burst")
+        self._running = None
 
     def start(self):
         """Begins to send."""
-        self._thread.start()
+        self._running = background.start(self._run)
 
     def stop(self):
         """Ends the sending; `sent` is complete."""
         self._stop.set()
-        self._thread.join()
+        self._running.result()
 
     def close(self):
         """Gives the addresses back."""
+        self.stop()
         for sender in self._sockets:
             sender.close()
 

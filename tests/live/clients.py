@@ -4,10 +4,10 @@ Shows that each query is in the files exactly once with the fields the client se
 throws us out of its routing table, and that nothing leaves the antenna but what it may send.
 """
 
+import contextlib
 import socket
-import threading
-import time
 
+import background
 import krpc
 import scenario
 from antenna import Antenna
@@ -42,21 +42,17 @@ def peers_of(mainline):
 
 def evictions_of_a_liar():
     """What libtorrent logs about an endpoint that answers with a new id each time: the control."""
-    liar = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    liar.bind(("127.21.99.1", 6881))
-    victim = LibtorrentPeer(("127.21.98.1", 6881), [liar.getsockname()], pause=0.2)
-    victim.start()
-    ends = time.monotonic() + 10.0
-    liar.settimeout(10.0)
-    number = 0
-    while time.monotonic() < ends and not victim.evictions:
-        query, source = liar.recvfrom(2048)
-        number += 1
-        answer = {b"id": number.to_bytes(20, "little"), b"token": b"none"}
-        liar.sendto(krpc.encode({b"t": krpc.decode(query)[0][b"t"], b"y": b"r", b"r": answer}), source)
-    victim.stop()
-    victim.close()
-    liar.close()
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as liar:
+        liar.bind(("127.21.99.1", 6881))
+        liar.settimeout(10.0)
+        victim = LibtorrentPeer(("127.21.98.1", 6881), [liar.getsockname()], pause=0.2)
+        victim.start()
+        with contextlib.closing(victim):
+            for number in range(20):
+                query, source = liar.recvfrom(2048)
+                answer = {b"id": number.to_bytes(20, "little"), b"token": b"none"}
+                transaction = krpc.decode(query)[0][b"t"]
+                liar.sendto(krpc.encode({b"t": transaction, b"y": b"r", b"r": answer}), source)
     return victim.evictions
 
 
@@ -66,18 +62,16 @@ def main():
     arguments = parser.parse_args()
     checks = scenario.Checks()
 
-    control = []
-    liar = threading.Thread(target=lambda: control.extend(evictions_of_a_liar()))
-    liar.start()
+    control = background.start(evictions_of_a_liar)
     with scenario.data_folder(arguments.data) as data:
         antenna = Antenna(arguments.capture, data, [ADDRESS], SOCKETS)
         seen = scenario.observe(antenna, peers_of(arguments.mainline), SECONDS)
-    liar.join()
 
     presence = scenario.by_endpoint(seen.presences)
     checks.that(len(presence) == SOCKETS, f"{len(presence)} presences instead of {SOCKETS}")
     checks.that(len(seen.own_ids) == SOCKETS, f"{len(seen.own_ids)} node ids for {SOCKETS} endpoints")
     difference = scenario.check_events(checks, seen, "exact", lambda d: presence[d.destination])
+    scenario.check_presences(checks, antenna)
     scenario.check_announces(checks, seen)
     scenario.check_alerts(checks, seen)
     sent = scenario.check_wire(checks, seen)
@@ -85,7 +79,9 @@ def main():
         checks.that(sent[kind], f"the antenna sent no {kind}: the allow-list was not put to the test")
     scenario.check_memory(checks, seen)
 
-    checks.that(control, "libtorrent no longer logs an eviction: the check for evictions shows nothing")
+    checks.that(
+        control.result(), "libtorrent no longer logs an eviction: the check for evictions shows nothing"
+    )
     for peer in seen.peers:
         if peer.name == "libtorrent":
             checks.that(

@@ -88,7 +88,7 @@ def main():
         counts = Counter(row["transaction_id"] for row in antenna.rows("events"))
         twice = sum(count > 1 for count in counts.values())
         checks.that(not twice, f"{twice} queries are recorded more than once")
-        scenario.check_presences(checks, antenna.rows("events"), antenna.rows("presences"))
+        scenario.check_presences(checks, antenna)
         reasons = Counter(row["reason"] for row in antenna.rows("gaps"))
         checks.that(reasons["killed"] > 0, f"no gap says `killed`: {dict(reasons)}")
     print(

@@ -23,6 +23,7 @@ def main():
 
     presence = scenario.by_endpoint(seen.presences)
     difference = scenario.check_events(checks, seen, "exact", lambda d: presence[d.destination])
+    scenario.check_presences(checks, antenna)
     sent = scenario.check_wire(checks, seen)
     checks.that(sent.keys() == {"answer"}, f"nodes that answer no queries were asked: {dict(sent)}")
     total = seen.counts().total()

@@ -11,6 +11,8 @@ import threading
 
 import libtorrent
 
+import background
+
 # What libtorrent's routing table logs when an endpoint answers with another id than before.
 EVICTION = "evicting node (changed ID)"
 # Announce flags of libtorrent::dht::announce_flags_t.
@@ -53,7 +55,7 @@ class LibtorrentPeer:
         self._random = random.Random(f"{endpoint}")
         self._stop = threading.Event()
         self._session = libtorrent.session(settings | _RELAXED if relaxed else settings)
-        self._thread = threading.Thread(target=self._run, name=f"libtorrent {endpoint}")
+        self._running = None
 
     def start(self):
         """Introduces the session to its contacts and begins to ask."""
@@ -64,16 +66,18 @@ class LibtorrentPeer:
         torrent.info_hashes = libtorrent.info_hash_t(self._id())
         torrent.save_path = self._folder.name
         self._session.add_torrent(torrent)
-        self._thread.start()
+        self._running = background.start(self._run)
 
     def stop(self):
         """Ends the asking; `sent` and `evictions` are complete after `close`."""
         self._stop.set()
-        self._thread.join()
+        self._running.result()
         self._session.apply_settings({"enable_dht": False})
 
     def close(self):
         """Ends the session."""
+        self._stop.set()
+        self._running.result()
         self._read_alerts()
         del self._session
         self._folder.cleanup()

@@ -10,6 +10,8 @@ import threading
 import time
 import xmlrpc.client
 
+import background
+
 HERE = pathlib.Path(__file__).parent
 GRACE = 15.0  # seconds that a program may take to end after its time is over
 
@@ -108,12 +110,11 @@ class Aria2Peer(ProgramPeer):
     def start(self):
         self._folder = tempfile.TemporaryDirectory(prefix="telescope-")
         super().start()
-        self._thread = threading.Thread(target=self._add_magnets, name="aria2 magnets")
-        self._thread.start()
+        self._running = background.start(self._add_magnets)
 
     def stop(self):
         self._stop.set()
-        self._thread.join()
+        self._running.result()
         super().stop()
 
     def close(self):

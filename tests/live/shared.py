@@ -52,7 +52,10 @@ def main():
     scenario.check_wire(checks, seen)
     scenario.check_memory(checks, seen)
     ids = len(set().union(*shown.values()))
-    print(f"shared ports: {scenario.summary(difference, seen.counts())} · {ids} ids shown")
+    evictions = sum(len(peer.evictions) for peer in seen.peers)
+    print(
+        f"shared ports: {scenario.summary(difference, seen.counts())} · {ids} ids shown, {evictions} evictions"
+    )
     checks.conclude()
 
 

@@ -10,6 +10,8 @@ import struct
 import threading
 from typing import NamedTuple
 
+import background
+
 ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
@@ -46,13 +48,12 @@ class Sniffer:
             )
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("lo", ETH_P_ALL))
-        self._thread = threading.Thread(target=self._run, name="sniffer")
-        self._thread.start()
+        self._running = background.start(self._run)
         return self
 
     def __exit__(self, *_):
         self._stop.set()
-        self._thread.join()
+        self._running.result()
         statistics = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
         self._socket.close()
         _, dropped = struct.unpack("II", statistics)
