@@ -10,11 +10,12 @@ use crate::counters::{self, RowCounters, SocketCounters};
 use crate::event::{Event, Rows};
 use crate::keyspace::Keyspace;
 use crate::krpc::Packet;
+use crate::merge::timestamps;
 use crate::node::{Antenna, Datagram, Sink};
-use crate::socket::{Buffers, Socket, untold_drops};
-use crate::spool::{Batches, Segment, Spool, timestamps};
+use crate::socket::{Buffers, Received, Socket, untold_drops};
+use crate::spool::{Batches, Segment, Spool};
 use crate::state::{self, State};
-use crate::tables::{self, Reason};
+use crate::tables::{self, Gap, Reason};
 use crate::writer::{self, Job, Writer};
 use anyhow::Context as _;
 use schema::Table;
@@ -53,12 +54,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let seed =
         if config.seed.is_empty() { state::kept_seed(&config.data, &sensor)? } else { config.seed.clone() };
     let keyspace = config.keyspace(&seed)?;
+    // Taken before the sockets exist: what they receive from the first moment on is not in the gap.
+    let now = clock::now();
     let sockets = bind(&keyspace, config.receive_buffer)?;
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
 
-    let now = clock::now();
     let before = State::load(&config.data, &sensor);
     let past = past_jobs(&config.data, &sensor, before.as_ref(), &left, now)?;
     let state = State {
@@ -129,6 +131,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // Aborted: the only result is that it has let go of the daemon.
         let _ = listener.await;
     }
+    drop(sockets);
     let daemon = Rc::into_inner(daemon).context("a listener outlived its abortion")?;
     daemon.into_inner().finish()
 }
@@ -160,7 +163,10 @@ fn past_jobs(
     let Some(before) = before else { return Ok(Vec::new()) };
     let mut jobs = Vec::new();
     let events = &schema::events::TABLE;
-    let recorded = latest(data, left, events, events.time)?.unwrap_or(0).max(before.recorded_until).min(now);
+    // The end of a time is the first microsecond that does not belong to it.
+    let last_event = latest(data, left, events, events.time)?.map_or(0, |ts| ts + 1);
+    let recorded = if before.stopped { before.recorded_until } else { before.recorded_until.max(last_event) };
+    let recorded = recorded.min(now);
     if !before.stopped {
         // Rows that were spooled but not yet noted in the state are still in the spool: a segment
         // is sealed only after the state was saved.
@@ -171,7 +177,8 @@ fn past_jobs(
     }
     if recorded < now {
         let reason = if before.stopped { Reason::Stopped } else { Reason::Killed };
-        jobs.push(Job::Gap(tables::gap(sensor, recorded, now, reason)?));
+        let gap = Gap { start: recorded, end: now, reason };
+        jobs.push(Job::Gaps(tables::gaps(sensor, &[gap])?));
     }
     Ok(jobs)
 }
@@ -278,16 +285,29 @@ impl Daemon {
         for _ in 0..FAIR_SHARE {
             // Anything but a datagram means that there is none now.
             let Ok(received) = self.shell.sockets[socket].receive(&mut self.buffers) else { return };
-            self.shell.counters.kernel_drops += u64::from(received.dropped);
-            let datagram = Datagram {
-                ts: received.ts.unwrap_or(now),
-                socket,
-                source: received.source,
-                payload: self.buffers.payload(received.length),
-                ttl: received.ttl,
-            };
-            self.antenna.receive(now, &datagram, &mut self.shell);
+            self.take(now, socket, &received);
         }
+    }
+
+    /// Takes what had arrived at a socket before `until`.
+    fn empty(&mut self, socket: usize, until: Micros) {
+        while let Ok(received) = self.shell.sockets[socket].receive_at_once(&mut self.buffers)
+            && received.ts.is_some_and(|ts| ts < until)
+        {
+            self.take(until, socket, &received);
+        }
+    }
+
+    fn take(&mut self, now: Micros, socket: usize, received: &Received) {
+        self.shell.counters.kernel_drops += u64::from(received.dropped);
+        let datagram = Datagram {
+            ts: received.ts.unwrap_or(now),
+            socket,
+            source: received.source,
+            payload: self.buffers.payload(received.length),
+            ttl: received.ttl,
+        };
+        self.antenna.receive(now, &datagram, &mut self.shell);
     }
 
     /// Everything that is due at `now`.
@@ -328,15 +348,22 @@ impl Daemon {
         log(occasion, &self.antenna, &self.shell.counters, &self.shell.writer.counters());
     }
 
-    /// Writes down what is left and ends.
+    /// Writes down what arrived before this moment and ends.
     fn finish(mut self) -> anyhow::Result<()> {
-        let now = clock::now();
-        tracing::info!("sealing what was recorded");
+        let until = clock::now();
+        for socket in 0..self.shell.sockets.len() {
+            self.empty(socket, until);
+        }
         self.shell.flush();
-        self.shell.counters.kernel_drops += untold_drops(&self.shell.sockets);
-        let presences = tables::presences(&self.shell.sensor, &self.keyspace, self.presences_from, now)?;
-        let rows = self.shell.writer.finish(vec![Job::Presences(presences, now)])?;
-        log("stopped", &self.antenna, &self.shell.counters, &rows);
+        let Self { antenna, shell, keyspace, presences_from, .. } = self;
+        let Shell { sockets, sensor, writer, mut counters, .. } = shell;
+        counters.kernel_drops += untold_drops(&sockets);
+        // From here on whoever sends us something is told that nobody listens.
+        drop(sockets);
+        tracing::info!("sealing what was recorded");
+        let presences = tables::presences(&sensor, &keyspace, presences_from, until)?;
+        let rows = writer.finish(vec![Job::Presences(presences, until), Job::Stop(until)])?;
+        log("stopped", &antenna, &counters, &rows);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub mod guard;
 pub mod id;
 pub mod keyspace;
 pub mod krpc;
+pub mod merge;
 pub mod node;
 pub mod partition;
 pub mod plan;

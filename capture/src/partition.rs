@@ -7,9 +7,9 @@
 //! [`writer_properties`] is the one place that says how our columns are laid out in Parquet.
 
 use crate::clock::Micros;
-use crate::spool::{Batches, Segment, Spool, SpoolError, io_error, rows_error, sorted, sync_folder, times};
+use crate::merge::{merge, times};
+use crate::spool::{Batches, Segment, Spool, SpoolError, io_error, rows_error, sync_folder};
 use arrow_array::RecordBatch;
-use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -122,7 +122,7 @@ fn write(segment: &Segment, spool: &Path, floors: &[Micros], path: &Path) -> Res
     create_folders(folder)?;
     let temporary = folder.join(format!(".{}.tmp", segment.name));
     let file = File::create(&temporary).map_err(io_error("create", &temporary))?;
-    let parquet = |source| SpoolError::Parquet { path: temporary.display().to_string(), source };
+    let parquet = |cause| SpoolError::Parquet { path: temporary.display().to_string(), cause };
     let metadata = [
         (version::DATASET_VERSION, version::DATASET.to_string()),
         (version::WRITER, concat!("capture ", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -146,8 +146,7 @@ fn write(segment: &Segment, spool: &Path, floors: &[Micros], path: &Path) -> Res
         if floor.is_some() && held_rows < 2 * kept_rows {
             continue;
         }
-        let merged = concat_batches(&table.arrow(), &held).map_err(rows_error(table))?;
-        let merged = sorted(table, &merged).map_err(rows_error(table))?;
+        let merged = merge(table, &held).map_err(rows_error(table))?;
         let ready =
             floor.map_or(merged.num_rows(), |floor| times(table, &merged).partition_point(|&ts| ts < floor));
         writer.write(&merged.slice(0, ready)).map_err(parquet)?;
@@ -202,7 +201,7 @@ pub fn write_partitions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{self, Reason};
+    use crate::tables::{self, Gap, Reason};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
     use schema::gaps::TABLE;
@@ -211,11 +210,8 @@ mod tests {
     const HERE: &str = "here";
 
     fn gaps(starts: &[Micros]) -> RecordBatch {
-        let rows: Vec<_> = starts
-            .iter()
-            .map(|&start| tables::gap(HERE, start, start + 1, Reason::Stopped).expect("a row"))
-            .collect();
-        concat_batches(&TABLE.arrow(), &rows).expect("one batch")
+        let gap = |&start| Gap { start, end: start + 1, reason: Reason::Killed };
+        tables::gaps(HERE, &starts.iter().map(gap).collect::<Vec<_>>()).expect("rows")
     }
 
     fn read(path: &Path) -> Vec<Micros> {

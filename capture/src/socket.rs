@@ -21,12 +21,12 @@ pub const BUFFER: usize = 1 << 16;
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {source}; {advice}")]
+#[error("cannot listen on {addr}: {cause}; {advice}")]
 pub struct BindError {
     /// Address and port.
     pub addr: SocketAddr,
     /// What the system said.
-    pub source: io::Error,
+    pub cause: io::Error,
     advice: String,
 }
 
@@ -101,7 +101,7 @@ impl Socket {
             let udp = tokio::net::UdpSocket::from_std(UdpSocket::from(fd))?;
             Ok(Self { udp, local, receive_buffer: granted, drops: Cell::new(0) })
         };
-        open().map_err(|source| BindError { addr: local, advice: advice(&source, local), source })
+        open().map_err(|cause| BindError { addr: local, advice: advice(&cause, local), cause })
     }
 
     /// The address and port that it is bound to.
@@ -132,6 +132,14 @@ impl Socket {
         let fd = self.udp.as_raw_fd();
         let read = || receive(fd, buffers, &self.drops).map_err(io::Error::from);
         self.udp.try_io(tokio::io::Interest::READABLE, read)
+    }
+
+    /// Reads one datagram without waiting, whether or not the runtime knows of one.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when there is none.
+    pub fn receive_at_once(&self, buffers: &mut Buffers) -> io::Result<Received> {
+        receive(self.udp.as_raw_fd(), buffers, &self.drops).map_err(io::Error::from)
     }
 
     /// Sends one packet without waiting; says whether the kernel took it.

@@ -11,20 +11,21 @@
 //! says the hour.
 
 use crate::clock::{Micros, SECOND};
-use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{RecordBatch, UInt32Array, new_null_array};
+use crate::merge::{merge, times};
+use arrow_array::{RecordBatch, new_null_array};
 use arrow_buffer::Buffer;
-use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::RecordBatchDecoder;
 use arrow_ipc::writer::StreamEncoder;
+use arrow_ipc::{MessageHeader, root_as_message};
 use arrow_schema::{ArrowError, SchemaRef};
-use arrow_select::take::take_record_batch;
 use schema::Table;
 use schema::partition::{FileName, Hour, date_text, is_sensor_name, parse_date, parse_hour_folder};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The folder of all spools, below the dataset's root.
 pub const SPOOL: &str = "spool";
@@ -54,30 +55,30 @@ pub enum SpoolError {
     )]
     Sensor(String),
     /// The file system refused.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {cause}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// On which file.
         path: String,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The rows are not what their table declares.
-    #[error("rows of {table} cannot be written: {source}")]
+    #[error("rows of {table} cannot be written: {cause}")]
     Rows {
         /// Name of the table.
         table: &'static str,
         /// What is wrong with them.
-        source: ArrowError,
+        cause: ArrowError,
     },
     /// Parquet refused.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}: {cause}")]
     Parquet {
         /// The file.
         path: String,
         /// What the writer said.
-        source: parquet::errors::ParquetError,
+        cause: parquet::errors::ParquetError,
     },
 }
 
@@ -86,11 +87,11 @@ pub(crate) fn io_error<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(io::Error) -> SpoolError + 'a {
-    move |source| SpoolError::Io { action, path: path.display().to_string(), source }
+    move |cause| SpoolError::Io { action, path: path.display().to_string(), cause }
 }
 
 pub(crate) fn rows_error(table: &'static Table) -> impl Fn(ArrowError) -> SpoolError {
-    move |source| SpoolError::Rows { table: table.name, source }
+    move |cause| SpoolError::Rows { table: table.name, cause }
 }
 
 /// The rows of one table and hour that end up in one file.
@@ -165,7 +166,7 @@ impl Spool {
             TryLockError::WouldBlock => {
                 SpoolError::Locked { sensor: sensor.to_owned(), data: data.display().to_string() }
             }
-            TryLockError::Error(source) => io_error("lock", &path)(source),
+            TryLockError::Error(cause) => io_error("lock", &path)(cause),
         })?;
         let mut left = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
@@ -199,7 +200,8 @@ impl Spool {
         now: Micros,
     ) -> Result<(), (usize, SpoolError)> {
         let mut rows = batch.num_rows();
-        let batch = sorted(table, batch).map_err(|error| (rows, rows_error(table)(error)))?;
+        let batch =
+            merge(table, std::slice::from_ref(batch)).map_err(|error| (rows, rows_error(table)(error)))?;
         let times = times(table, &batch);
         let mut start = 0;
         while start < times.len() {
@@ -402,9 +404,9 @@ impl Frames {
 /// written ends where its last whole frame ends.
 pub struct Batches {
     table: &'static Table,
-    schema: SchemaRef,
     frames: Frames,
-    decoder: StreamDecoder,
+    /// Columns of the segment, from its first frame.
+    written: Option<SchemaRef>,
 }
 
 impl Batches {
@@ -413,19 +415,51 @@ impl Batches {
     /// # Errors
     /// When the file cannot be opened.
     pub fn open(table: &'static Table, path: &Path) -> Result<Self, SpoolError> {
-        Ok(Self { table, schema: table.arrow(), frames: Frames::open(path)?, decoder: StreamDecoder::new() })
+        Ok(Self { table, frames: Frames::open(path)?, written: None })
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>, SpoolError> {
         while let Some(frame) = self.frames.next()? {
-            let mut buffer = Buffer::from(frame);
-            // The first frame holds two messages: the schema and a batch without rows.
-            while !buffer.is_empty() {
-                let batch = self.decoder.decode(&mut buffer).map_err(rows_error(self.table))?;
-                if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
-                    return conform(&self.schema, &batch).map(Some).map_err(rows_error(self.table));
-                }
+            let batch = self.decode(&Buffer::from(frame)).map_err(rows_error(self.table))?;
+            if let Some(batch) = batch.filter(|batch| batch.num_rows() > 0) {
+                return conform(&self.table.arrow(), &batch).map(Some).map_err(rows_error(self.table));
             }
+        }
+        Ok(None)
+    }
+
+    /// Reads the messages of a frame: a batch, and in the first frame the schema before it. Our
+    /// tables have no dictionaries, so Arrow's reader for whole streams is not needed.
+    fn decode(&mut self, frame: &Buffer) -> Result<Option<RecordBatch>, ArrowError> {
+        let broken = |what: &dyn std::fmt::Display| ArrowError::IpcError(format!("broken message: {what}"));
+        let mut start = 0;
+        while start < frame.len() {
+            // A message is a continuation marker, a length, that many bytes of metadata, and the body.
+            let length = frame.get(start + 4..start + 8).ok_or_else(|| broken(&"no length"))?;
+            let body = start + 8 + u32::from_le_bytes(std::array::from_fn(|i| length[i])) as usize;
+            let metadata = frame.get(start + 8..body).ok_or_else(|| broken(&"no metadata"))?;
+            let message = root_as_message(metadata).map_err(|error| broken(&error))?;
+            let body_length = usize::try_from(message.bodyLength()).unwrap_or(usize::MAX);
+            let end = body.saturating_add(body_length);
+            if end > frame.len() {
+                return Err(broken(&"the body is cut off"));
+            }
+            match (message.header_type(), &self.written) {
+                (MessageHeader::Schema, None) => {
+                    let schema = message.header_as_schema().ok_or_else(|| broken(&"no schema"))?;
+                    self.written = Some(Arc::new(fb_to_schema(schema)));
+                }
+                (MessageHeader::RecordBatch, Some(schema)) => {
+                    let rows = message.header_as_record_batch().ok_or_else(|| broken(&"no rows"))?;
+                    let body = frame.slice_with_length(body, body_length);
+                    let (no_dictionaries, version) = (HashMap::new(), message.version());
+                    let decoder =
+                        RecordBatchDecoder::try_new(&body, rows, schema.clone(), &no_dictionaries, &version)?;
+                    return decoder.read_record_batch().map(Some);
+                }
+                (other, _) => return Err(broken(&format!("{other:?} was not expected"))),
+            }
+            start = end;
         }
         Ok(None)
     }
@@ -455,37 +489,10 @@ fn conform(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Arrow
     RecordBatch::try_new(schema.clone(), columns)
 }
 
-/// The values of a column of timestamps; none if there is no such column.
-pub(crate) fn timestamps<'a>(batch: &'a RecordBatch, column: &str) -> &'a [Micros] {
-    batch
-        .column_by_name(column)
-        .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
-        .map_or(&[], |column| column.values())
-}
-
-/// The times by which the rows of a table are ordered.
-pub(crate) fn times<'a>(table: &Table, batch: &'a RecordBatch) -> &'a [Micros] {
-    timestamps(batch, table.time)
-}
-
-/// `batch` in order of time; rows of the same time keep their order.
-pub(crate) fn sorted(table: &Table, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let times = times(table, batch);
-    if times.len() != batch.num_rows() {
-        return Err(ArrowError::SchemaError(format!("`{}` is not a timestamp in µs", table.time)));
-    }
-    if times.is_sorted() {
-        return Ok(batch.clone());
-    }
-    let mut order: Vec<u32> = (0..times.len() as u32).collect();
-    order.sort_by_key(|&row| times[row as usize]);
-    take_record_batch(batch, &UInt32Array::from(order))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{self, Reason};
+    use crate::tables::{self, Gap, Reason};
     use schema::gaps::TABLE;
     use schema::partition::HOUR;
 
@@ -493,11 +500,8 @@ mod tests {
 
     /// A batch with a row for each of `starts`, told apart by their ends.
     fn gaps(starts: &[Micros]) -> RecordBatch {
-        let rows: Vec<_> = starts
-            .iter()
-            .map(|&start| tables::gap(HERE, start, start + 1, Reason::Killed).expect("a row"))
-            .collect();
-        arrow_select::concat::concat_batches(&TABLE.arrow(), &rows).expect("one batch")
+        let gap = |&start| Gap { start, end: start + 1, reason: Reason::Killed };
+        tables::gaps(HERE, &starts.iter().map(gap).collect::<Vec<_>>()).expect("rows")
     }
 
     fn read(path: &Path) -> Vec<Micros> {
@@ -620,12 +624,8 @@ mod tests {
     fn rows_of_an_older_writer_get_nulls_for_new_columns() {
         let batch = gaps(&[1, 2]);
         let mut fields: Vec<_> = TABLE.arrow().fields().iter().cloned().collect();
-        fields.push(std::sync::Arc::new(arrow_schema::Field::new(
-            "new",
-            arrow_schema::DataType::UInt8,
-            true,
-        )));
-        let wider: SchemaRef = std::sync::Arc::new(arrow_schema::Schema::new(fields));
+        fields.push(Arc::new(arrow_schema::Field::new("new", arrow_schema::DataType::UInt8, true)));
+        let wider: SchemaRef = Arc::new(arrow_schema::Schema::new(fields));
         let conformed = conform(&wider, &batch).expect("conformed");
         assert_eq!((conformed.num_rows(), conformed.num_columns()), (2, 5));
     }

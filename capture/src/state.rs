@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::spool::{SpoolError, folder, io_error, sync_folder};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// The end of a run, as far as it is known.
@@ -90,9 +90,10 @@ pub fn kept_seed(data: &Path, sensor: &str) -> Result<String, SpoolError> {
 /// # Errors
 /// When the system has none.
 pub fn random() -> Result<String, SpoolError> {
-    let source = Path::new("/dev/urandom");
     let mut bytes = [0; 20];
-    File::open(source).and_then(|mut file| file.read_exact(&mut bytes)).map_err(io_error("read", source))?;
+    getrandom::fill(&mut bytes)
+        .map_err(std::io::Error::other)
+        .map_err(io_error("read", Path::new("the system's random numbers")))?;
     Ok(crate::id::Id(bytes).to_string())
 }
 

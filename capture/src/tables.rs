@@ -66,16 +66,27 @@ pub fn presences(
     RecordBatch::try_new(schema::presences::TABLE.arrow(), columns)
 }
 
-/// One gap.
+/// A time in which a sensor was not recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The last moment that is known to be recorded.
+    pub start: Micros,
+    /// The first moment that is recorded again.
+    pub end: Micros,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The rows of `gaps`.
 ///
 /// # Errors
 /// When the columns differ from those of [`schema::gaps::TABLE`].
-pub fn gap(sensor: &str, start: Micros, end: Micros, reason: Reason) -> Result<RecordBatch, ArrowError> {
+pub fn gaps(sensor: &str, gaps: &[Gap]) -> Result<RecordBatch, ArrowError> {
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values([sensor])),
-        timestamps([start]),
-        timestamps([end]),
-        Arc::new(StringArray::from_iter_values([reason.as_str()])),
+        Arc::new(StringArray::from_iter_values(gaps.iter().map(|_| sensor))),
+        timestamps(gaps.iter().map(|gap| gap.start)),
+        timestamps(gaps.iter().map(|gap| gap.end)),
+        Arc::new(StringArray::from_iter_values(gaps.iter().map(|gap| gap.reason.as_str()))),
     ];
     RecordBatch::try_new(schema::gaps::TABLE.arrow(), columns)
 }
@@ -87,7 +98,7 @@ fn timestamps(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::timestamps as column;
+    use crate::merge::timestamps as column;
     use schema::partition::HOUR;
 
     #[test]
@@ -107,6 +118,5 @@ mod tests {
         let here = std::net::Ipv4Addr::LOCALHOST.into();
         let keyspace = Keyspace::new("s", &[here], &[1], 1, 0.0).expect("a valid keyspace");
         assert_eq!(presences("here", &keyspace, 5, 5).expect("rows").num_rows(), 0);
-        assert_eq!(gap("here", 1, 2, Reason::Stopped).expect("a row").num_rows(), 1);
     }
 }

@@ -9,7 +9,7 @@ use crate::counters::RowCounters;
 use crate::partition::seal;
 use crate::spool::{Segment, Spool, SpoolError};
 use crate::state::State;
-use crate::tables::{self, Reason};
+use crate::tables::{self, Gap, Reason};
 use arrow_array::RecordBatch;
 use schema::Table;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,9 @@ pub enum Job {
     /// Rows of `captured.presences`, which are complete up to the given time.
     Presences(RecordBatch, Micros),
     /// Rows of `captured.gaps`.
-    Gap(RecordBatch),
+    Gaps(RecordBatch),
+    /// An orderly end: everything before the given time has been handed over.
+    Stop(Micros),
 }
 
 /// How the writer works.
@@ -81,7 +83,7 @@ impl Writer {
         state.save(&settings.data, &settings.sensor)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
         let progress = Arc::<Progress>::default();
-        let thread_error = |source| SpoolError::Io { action: "start", path: "the writer".to_owned(), source };
+        let thread_error = |cause| SpoolError::Io { action: "start", path: "the writer".to_owned(), cause };
         let (segments, closed) = mpsc::channel();
         for segment in left {
             // The receiver is alive: it stands in this function.
@@ -133,7 +135,8 @@ impl Writer {
         }
     }
 
-    /// Waits for room in the queue, writes `last`, seals everything and ends both threads.
+    /// Waits for room in the queue, does the `last` jobs, seals everything and ends both threads.
+    /// Without [`Job::Stop`] among them the next start will find a killed run.
     ///
     /// # Errors
     /// When not everything could be sealed; it stays in the spool then.
@@ -205,8 +208,12 @@ impl Appender {
                     self.unsaved = true;
                 }
             }
-            Job::Gap(batch) => {
+            Job::Gaps(batch) => {
                 self.append(&schema::gaps::TABLE, &batch);
+            }
+            Job::Stop(until) => {
+                self.state.recorded_until = until;
+                self.state.stopped = true;
             }
         }
     }
@@ -232,18 +239,27 @@ impl Appender {
     /// Makes what was written safe, notes how far it reaches, and passes ended hours on.
     fn sync(&mut self) {
         let now = clock::now();
-        let ended = self.spool.sync().and_then(|()| {
-            self.unsynced = 0;
-            let due = self.unsaved || (now - self.state.recorded_until).abs() >= HEARTBEAT;
-            if due && self.outage.is_none() {
-                self.state.recorded_until = now;
-                self.state.save(&self.settings.data, &self.settings.sensor)?;
-                self.unsaved = false;
-            }
-            self.spool.close_ended(now - self.settings.seal_delay)
+        let ended = self.spool.sync().and_then(|()| self.spool.close_ended(now - self.settings.seal_delay));
+        let ended = ended.unwrap_or_else(|error| {
+            self.begin_outage(now, &error);
+            Vec::new()
         });
-        match ended {
-            Ok(segments) => self.pass_on(segments),
+        if self.outage.is_none() {
+            self.unsynced = 0;
+            let due = (now - self.state.recorded_until).abs() >= HEARTBEAT;
+            if due || self.unsaved || !ended.is_empty() {
+                self.note(now);
+            }
+        }
+        self.pass_on(ended);
+    }
+
+    /// Notes that everything up to `now` is recorded. This comes before any segment is sealed: a
+    /// start after a crash looks into the state and into what is still in the spool.
+    fn note(&mut self, now: Micros) {
+        self.state.recorded_until = now;
+        match self.state.save(&self.settings.data, &self.settings.sensor) {
+            Ok(()) => self.unsaved = false,
             Err(error) => self.begin_outage(now, &error),
         }
     }
@@ -264,24 +280,23 @@ impl Appender {
 
     fn end_outage(&mut self, since: Micros, now: Micros) {
         tracing::info!("the spool can be written again");
-        match tables::gap(&self.settings.sensor, since, now, Reason::Storage) {
-            Ok(gap) => {
-                self.append(&schema::gaps::TABLE, &gap);
+        let gap = Gap { start: since, end: now, reason: Reason::Storage };
+        match tables::gaps(&self.settings.sensor, &[gap]) {
+            Ok(row) => {
+                self.append(&schema::gaps::TABLE, &row);
             }
             Err(error) => tracing::error!("a gap could not be noted: {error}"),
         }
     }
 
-    /// Seals what is left and notes an orderly end.
+    /// Closes the spool, notes the end and waits until everything is sealed.
     fn end(mut self, sealer: JoinHandle<Result<(), SpoolError>>) -> Result<(), SpoolError> {
         let closed = self.spool.close_all()?;
+        // Before the sealing: should it be interrupted, the next start goes on with it.
+        self.state.save(&self.settings.data, &self.settings.sensor)?;
         self.pass_on(closed);
         drop(self.segments);
-        let sealed = sealer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        self.state.recorded_until = clock::now();
-        self.state.stopped = true;
-        self.state.save(&self.settings.data, &self.settings.sensor)?;
-        sealed
+        sealer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
@@ -313,12 +328,13 @@ fn seal_all(data: &Path, closed: &Receiver<Segment>) -> Result<(), SpoolError> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::spool::{Batches, times};
+    use crate::merge::times;
+    use crate::spool::Batches;
 
     const HERE: &str = "here";
 
     fn gap(start: Micros) -> RecordBatch {
-        tables::gap(HERE, start, start + 1, Reason::Killed).expect("a row")
+        tables::gaps(HERE, &[Gap { start, end: start + 1, reason: Reason::Killed }]).expect("a row")
     }
 
     fn start(data: &Path) -> Writer {
@@ -358,7 +374,7 @@ mod tests {
     fn an_hour_that_has_ended_is_sealed_while_the_writer_runs() {
         let data = tempfile::tempdir().expect("a folder");
         let writer = start(data.path());
-        assert!(writer.offer(Job::Gap(gap(0))));
+        assert!(writer.offer(Job::Gaps(gap(0))));
         let deadline = Instant::now() + Duration::from_secs(10);
         while sealed(data.path()).iter().all(|path| path.extension().is_none_or(|ending| ending != "parquet"))
         {
@@ -373,10 +389,10 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let writer = start(data.path());
-        writer.finish(vec![Job::Gap(gap(now))]).expect("finished");
+        writer.finish(vec![Job::Gaps(gap(now)), Job::Stop(now + 1)]).expect("finished");
         assert_eq!(sealed(data.path()).len(), 1);
         let state = State::load(data.path(), HERE).expect("a state");
-        assert!(state.stopped && state.recorded_until >= now);
+        assert_eq!((state.stopped, state.recorded_until), (true, now + 1));
     }
 
     #[test]

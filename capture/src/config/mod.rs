@@ -143,12 +143,12 @@ settings! {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {path}: {source}")]
+    #[error("cannot read the configuration file {path}: {cause}")]
     Unreadable {
         /// The file.
         path: String,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A key that no setting has.
     #[error("{path}: there is no setting `{key}`; did you mean `{nearest}`?")]
@@ -198,7 +198,7 @@ impl Config {
         let name = path.display().to_string();
         let invalid = |message: String| ConfigError::Invalid { path: name.clone(), message };
         let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: name.clone(), source })?;
+            .map_err(|cause| ConfigError::Unreadable { path: name.clone(), cause })?;
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
         let known = Self::documentation();
         for key in table.keys() {
