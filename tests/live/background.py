@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 
-def start(function, *arguments):
+def start(function):
     """Runs the function in a thread of its own; the future's `result` waits for it and raises what it raised."""
     executor = ThreadPoolExecutor(1)
-    future = executor.submit(function, *arguments)
+    future = executor.submit(function)
     executor.shutdown(wait=False)
     return future

@@ -1,20 +1,22 @@
 """Live: every DHT implementation we can get, against the default antenna of 208 endpoints.
 
 Shows that each query is in the files exactly once with the fields the client sent, that no client
-throws us out of its routing table, and that nothing leaves the antenna but what it may send.
+evicts or bans us, and that nothing leaves the antenna but what it may send.
 """
 
 import contextlib
 import socket
+import time
 
 import background
 import krpc
 import scenario
+import wire
 from antenna import Antenna
-from libtorrent_peer import LibtorrentPeer
+from libtorrent_peer import BAN, EVICTION, LibtorrentPeer
 from program_peer import Aria2Peer, BittorrentDhtPeer, MainlinePeer
 
-ADDRESS = "127.21.0.1"
+ADDRESS, LIAR = "127.21.0.1", "127.21.99.1"
 SOCKETS = 208
 SECONDS = 60.0
 CONTACTS = 4  # endpoints of ours that each peer is told about
@@ -40,10 +42,10 @@ def peers_of(mainline):
     return start
 
 
-def evictions_of_a_liar():
-    """What libtorrent logs about an endpoint that answers with a new id each time: the control."""
+def rejections_of_a_liar():
+    """What libtorrent logs about an endpoint that changes its id and floods it: the control."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as liar:
-        liar.bind(("127.21.99.1", 6881))
+        liar.bind((LIAR, 6881))
         liar.settimeout(10.0)
         victim = LibtorrentPeer(("127.21.98.1", 6881), [liar.getsockname()], pause=0.2)
         victim.start()
@@ -53,7 +55,11 @@ def evictions_of_a_liar():
                 answer = {b"id": number.to_bytes(20, "little"), b"token": b"none"}
                 transaction = krpc.decode(query)[0][b"t"]
                 liar.sendto(krpc.encode({b"t": transaction, b"y": b"r", b"r": answer}), source)
-    return victim.evictions
+            ping = {b"t": b"aa", b"y": b"q", b"q": b"ping", b"a": {b"id": bytes(20)}}
+            for _ in range(2 * wire.BAN_MESSAGES):
+                liar.sendto(krpc.encode(ping), source)
+                time.sleep(0.01)
+    return victim.rejections_of([LIAR])
 
 
 def main():
@@ -62,7 +68,7 @@ def main():
     arguments = parser.parse_args()
     checks = scenario.Checks()
 
-    control = background.start(evictions_of_a_liar)
+    control = background.start(rejections_of_a_liar)
     with scenario.data_folder(arguments.data) as data:
         antenna = Antenna(arguments.capture, data, [ADDRESS], SOCKETS)
         seen = scenario.observe(antenna, peers_of(arguments.mainline), SECONDS)
@@ -79,14 +85,13 @@ def main():
         checks.that(sent[kind], f"the antenna sent no {kind}: the allow-list was not put to the test")
     scenario.check_memory(checks, seen)
 
-    checks.that(
-        control.result(), "libtorrent no longer logs an eviction: the check for evictions shows nothing"
-    )
+    for text in (EVICTION, BAN):
+        logged = any(text in line for line in control.result())
+        checks.that(logged, f"libtorrent no longer logs `{text}`: that it logs none about us shows nothing")
     for peer in seen.peers:
         if peer.name == "libtorrent":
-            checks.that(
-                not peer.evictions, f"libtorrent at {peer.endpoint} threw us out: {peer.evictions[:3]}"
-            )
+            rejections = peer.rejections_of(antenna.bind)
+            checks.that(not rejections, f"libtorrent at {peer.endpoint} threw us out: {rejections[:3]}")
 
     counts = seen.counts()
     checks.that(counts.total() >= QUERIES, f"only {counts.total()} queries")

@@ -13,8 +13,10 @@ import libtorrent
 
 import background
 
-# What libtorrent's routing table logs when an endpoint answers with another id than before.
+# What libtorrent logs when an endpoint answers with another id than before and leaves the table...
 EVICTION = "evicting node (changed ID)"
+# ...and when an address sent 50 messages within ten seconds and is ignored for five minutes.
+BAN = "BANNING PEER [ ip:"
 # Announce flags of libtorrent::dht::announce_flags_t.
 SEED, IMPLIED_PORT = 1, 2
 
@@ -24,8 +26,7 @@ _LOOPBACK = {
     "enable_lsd": False,
     "enable_natpmp": False,
     "enable_upnp": False,
-    # Several peers share this machine's loopback: its own rate limits must not decide the test.
-    "dht_block_ratelimit": 1000,
+    # What it may send itself must not decide the test.
     "dht_upload_rate_limit": 1_000_000,
     "alert_queue_size": 1_000_000,
 }
@@ -45,7 +46,8 @@ class LibtorrentPeer:
     def __init__(self, endpoint, contacts, pause, relaxed=False):
         self.endpoint, self.contacts, self.pause = endpoint, contacts, pause
         self.endpoints = [endpoint]
-        self.sent, self.evictions = [], []  # ((address, port), bytes) · log lines
+        self.sent = []  # ((address, port), bytes)
+        self.rejections = []  # what it logged about evictions and bans
         category = libtorrent.alert.category_t
         settings = dict(
             _LOOPBACK,
@@ -69,7 +71,7 @@ class LibtorrentPeer:
         self._running = background.start(self._run)
 
     def stop(self):
-        """Ends the asking; `sent` and `evictions` are complete after `close`."""
+        """Ends the asking; `sent` and `rejections` are complete after `close`."""
         self._stop.set()
         self._running.result()
         self._session.apply_settings({"enable_dht": False})
@@ -81,6 +83,10 @@ class LibtorrentPeer:
         self._read_alerts()
         del self._session
         self._folder.cleanup()
+
+    def rejections_of(self, addresses):
+        """What it logged about evicting or banning one of the addresses."""
+        return [line for line in self.rejections if any(address in line.split() for address in addresses)]
 
     def _run(self):
         step = 0
@@ -118,7 +124,7 @@ class LibtorrentPeer:
                 if outgoing := _OUTGOING.match(alert.message()):
                     self.sent.append(((outgoing[1], int(outgoing[2])), alert.pkt_buf))
             elif isinstance(alert, libtorrent.dht_log_alert):
-                if EVICTION in alert.log_message():
-                    self.evictions.append(alert.log_message())
+                if EVICTION in alert.log_message() or BAN in alert.log_message():
+                    self.rejections.append(alert.log_message())
             elif isinstance(alert, libtorrent.alerts_dropped_alert):
                 raise AssertionError("libtorrent dropped alerts: its record is not complete")

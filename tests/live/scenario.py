@@ -22,8 +22,6 @@ from sniffer import Sniffer
 
 QUIET = 1.0  # seconds in which what is under way arrives, before anything is stopped
 RESIDENT = 32.0  # MiB that the daemon may hold with 208 presences
-# The well-known ports: the leaders of the default layout, and the only ports of the shared one.
-LEADERS = [6881, 6882, 6883, 6969, 6889, 51413, 51414, 16881, 26881, 49160, 49161, 45682, 7881]
 
 
 class Checks:

@@ -9,6 +9,8 @@ from antenna import Antenna, address
 from libtorrent_peer import LibtorrentPeer
 
 ADDRESS = "127.22.0.1"
+# The well-known ports, which lead the groups of the default layout.
+PORTS = [6881, 6882, 6883, 6969, 6889, 51413, 51414, 16881, 26881, 49160, 49161, 45682, 7881]
 IDS_PER_PORT = 16
 SECONDS = 30.0
 CONTACTS = 4
@@ -25,15 +27,12 @@ def peers(endpoints):
 def main():
     arguments = scenario.parser(__doc__).parse_args()
     checks = scenario.Checks()
-    ports = ",".join(map(str, scenario.LEADERS))
-    options = ["--ports", ports, "--ids-per-port", str(IDS_PER_PORT)]
+    options = ["--ports", ",".join(map(str, PORTS)), "--ids-per-port", str(IDS_PER_PORT)]
     with scenario.data_folder(arguments.data) as data:
-        antenna = Antenna(arguments.capture, data, [ADDRESS], len(scenario.LEADERS), *options)
+        antenna = Antenna(arguments.capture, data, [ADDRESS], len(PORTS), *options)
         seen = scenario.observe(antenna, peers, SECONDS)
 
-    checks.that(
-        len(seen.own_ids) == len(scenario.LEADERS) * IDS_PER_PORT, f"{len(seen.own_ids)} node ids are in use"
-    )
+    checks.that(len(seen.own_ids) == len(PORTS) * IDS_PER_PORT, f"{len(seen.own_ids)} node ids are in use")
     shown = seen.ids_shown()
     for (ours, remote), ids in shown.items():
         checks.that(len(ids) == 1, f"{remote} was shown {len(ids)} ids at {ours}")
@@ -43,8 +42,8 @@ def main():
     }
 
     def source_node(datagram):
-        (node_id,) = shown[datagram.destination, datagram.source[0]]
-        return number[*datagram.destination, node_id]
+        node_id = min(shown[datagram.destination, datagram.source[0]], default=None)
+        return number.get((*datagram.destination, node_id))
 
     difference = scenario.check_events(checks, seen, "inferred", source_node)
     scenario.check_announces(checks, seen)
@@ -52,10 +51,9 @@ def main():
     scenario.check_wire(checks, seen)
     scenario.check_memory(checks, seen)
     ids = len(set().union(*shown.values()))
-    evictions = sum(len(peer.evictions) for peer in seen.peers)
-    print(
-        f"shared ports: {scenario.summary(difference, seen.counts())} · {ids} ids shown, {evictions} evictions"
-    )
+    rejections = sum(len(peer.rejections_of(antenna.bind)) for peer in seen.peers)
+    line = scenario.summary(difference, seen.counts())
+    print(f"shared ports: {line} · {ids} ids shown, {rejections} evictions and bans")
     checks.conclude()
 
 
