@@ -24,6 +24,7 @@ class Antenna:
 
     def start(self):
         """Starts it and returns once all its sockets are bound."""
+        assert not self.ports(), f"{self.bind} is in use: do the live tests run twice on this machine?"
         self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + STARTUP
         while (bound := len(self.ports())) < self.sockets:
