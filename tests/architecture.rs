@@ -1,13 +1,14 @@
 //! The invariants that are about what is absent.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-fn tree(package: &str, more: &[&str]) -> String {
+fn tree(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--no-dedupe"])
-        .args(more)
+        .args(["tree", "--prefix", "none"])
+        .args(arguments)
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -16,18 +17,35 @@ fn tree(package: &str, more: &[&str]) -> String {
 
 #[test]
 fn capture_links_no_query_engine() {
-    let tree = tree("capture", &[]);
+    let tree = tree(&["--package", "capture", "--edges", "normal"]);
     assert!(tree.contains("parquet v"), "cargo tree lists what capture links");
     assert!(!tree.contains("datafusion"), "{tree}");
 }
 
 #[test]
 fn schema_depends_on_arrow_alone() {
-    let tree = tree("schema", &["--depth", "1"]);
+    let tree = tree(&["--package", "schema", "--edges", "normal", "--depth", "1"]);
     for line in tree.lines().skip(1) {
         assert!(line.starts_with("arrow-"), "{line}");
     }
     assert!(tree.lines().count() > 1, "{tree}");
+}
+
+/// Otherwise the first command of the README and the tests would each build DataFusion.
+#[test]
+fn analyze_alone_is_built_with_the_features_of_the_workspace() {
+    let lines = |selection: &[&str], edges| -> BTreeSet<String> {
+        let arguments = [selection, &["--edges", edges, "--format", "{p} {f}"]].concat();
+        tree(&arguments)
+            .lines()
+            .filter(|line| !line.contains("(/"))
+            .map(|line| line.trim_end_matches(" (*)").to_owned())
+            .collect()
+    };
+    let alone = lines(&["--package", "analyze"], "normal,build");
+    let workspace = lines(&["--workspace"], "normal,build,dev");
+    let others: Vec<_> = alone.difference(&workspace).collect();
+    assert!(others.is_empty(), "not in the workspace with these features: {others:?}");
 }
 
 #[test]
