@@ -18,6 +18,7 @@ use crate::state::{self, State};
 use crate::tables::{self, Gap, Reason};
 use crate::writer::{self, Job, Writer};
 use anyhow::Context as _;
+use arrow_array::RecordBatch;
 use schema::Table;
 use schema::partition::Hour;
 use std::cell::RefCell;
@@ -30,8 +31,8 @@ use tokio::sync::mpsc;
 
 /// Time between two ticks of the antenna.
 const TICK: Duration = Duration::from_millis(100);
-/// Rows in a batch: what is handed to the writer at once.
-const BATCH: usize = 1000;
+/// Rows in a batch: what is handed over without waiting for the next sync.
+const BATCH: usize = 4096;
 /// Datagrams read from one socket before the others get their turn.
 const FAIR_SHARE: usize = 64;
 /// Waiting time before bootstrap names are looked up again, doubled up to the longest.
@@ -62,7 +63,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
 
     let before = State::load(&config.data, &sensor);
-    let past = past_jobs(&config.data, &sensor, before.as_ref(), &left, now)?;
+    let past = past_rows(&config.data, &sensor, before.as_ref(), &left, now)?;
     let state = State {
         started: now,
         recorded_until: now,
@@ -76,17 +77,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             data: config.data.clone(),
             sensor: sensor.clone(),
             sync_interval: micros(config.sync_interval),
-            sync_rows: config.sync_rows,
             seal_delay: micros(config.seal_delay),
         },
         spool,
         left,
+        past,
         state,
     )?;
-    for job in past {
-        // The queue is longer than the few rows of the past.
-        let _ = writer.offer(job);
-    }
     tracing::info!(
         "sensor {sensor}: {} presences on {} sockets, writing to {}",
         keyspace.presences(),
@@ -102,6 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         presences_from: now,
         flushed: now,
         flush_interval: micros(config.sync_interval),
+        flush_rows: config.sync_rows,
         shell: Shell {
             rows: Rows::new(&sensor),
             sensor,
@@ -153,34 +151,35 @@ fn bind(keyspace: &Keyspace, receive_buffer: usize) -> anyhow::Result<Vec<Socket
 }
 
 /// Rows about the time before this run: where the presences of a killed run stood, and the gap.
-fn past_jobs(
+///
+/// What such a run had spooled is still in the spool as far as its state does not tell of it,
+/// because segments are sealed only after the state was saved.
+fn past_rows(
     data: &Path,
     sensor: &str,
     before: Option<&State>,
     left: &[Segment],
     now: Micros,
-) -> anyhow::Result<Vec<Job>> {
+) -> anyhow::Result<Vec<(&'static Table, RecordBatch)>> {
+    use schema::{events, gaps, presences};
     let Some(before) = before else { return Ok(Vec::new()) };
-    let mut jobs = Vec::new();
-    let events = &schema::events::TABLE;
-    // The end of a time is the first microsecond that does not belong to it.
-    let last_event = latest(data, left, events, events.time)?.map_or(0, |ts| ts + 1);
+    let mut rows = Vec::new();
+    // Events are spooled in order of time: up to the last one nothing is missing.
+    let last_event = latest(data, left, &events::TABLE, "ts")?.map_or(0, |ts| ts + 1);
     let recorded = if before.stopped { before.recorded_until } else { before.recorded_until.max(last_event) };
-    let recorded = recorded.min(now);
     if !before.stopped {
-        // Rows that were spooled but not yet noted in the state are still in the spool: a segment
-        // is sealed only after the state was saved.
-        let known = latest(data, left, &schema::presences::TABLE, "valid_to")?.unwrap_or(0);
-        let from = known.max(before.presences_until);
+        let known = latest(data, left, &presences::TABLE, "valid_to")?.unwrap_or(0);
         let keyspace = before.config.keyspace(&before.seed)?;
-        jobs.push(Job::Presences(tables::presences(sensor, &keyspace, from, recorded)?, now));
+        let from = known.max(before.presences_until);
+        rows.push((&presences::TABLE, tables::presences(sensor, &keyspace, from, recorded)?));
     }
-    if recorded < now {
+    // A start that was itself interrupted may have noted a part of the gap.
+    let start = recorded.max(latest(data, left, &gaps::TABLE, "gap_end")?.unwrap_or(0));
+    if start < now {
         let reason = if before.stopped { Reason::Stopped } else { Reason::Killed };
-        let gap = Gap { start: recorded, end: now, reason };
-        jobs.push(Job::Gaps(tables::gaps(sensor, &[gap])?));
+        rows.push((&gaps::TABLE, tables::gaps(sensor, &[Gap { start, end: now, reason }])?));
     }
-    Ok(jobs)
+    Ok(rows)
 }
 
 /// The latest time in `column` of the segments of `table`.
@@ -243,6 +242,7 @@ struct Daemon {
     /// When rows were last handed to the writer.
     flushed: Micros,
     flush_interval: Micros,
+    flush_rows: usize,
 }
 
 /// The antenna's outlets.
@@ -289,13 +289,29 @@ impl Daemon {
         }
     }
 
-    /// Takes what had arrived at a socket before `until`.
-    fn empty(&mut self, socket: usize, until: Micros) {
-        while let Ok(received) = self.shell.sockets[socket].receive_at_once(&mut self.buffers)
-            && received.ts.is_some_and(|ts| ts < until)
-        {
-            self.take(until, socket, &received);
+    /// Takes everything that had arrived before `until` at any socket. At the end what came later is
+    /// left out: it came after the end.
+    fn sweep(&mut self, until: Micros, end: bool) {
+        for socket in 0..self.shell.sockets.len() {
+            while let Ok(received) = self.shell.sockets[socket].receive_at_once(&mut self.buffers) {
+                let late = received.ts.is_none_or(|ts| ts >= until);
+                if !(late && end) {
+                    self.take(until, socket, &received);
+                }
+                if late {
+                    break;
+                }
+            }
         }
+    }
+
+    /// Hands over all rows before `now`, and says so.
+    fn flush(&mut self, now: Micros) {
+        self.sweep(now, false);
+        self.shell.flush();
+        self.flushed = now;
+        // If there is no room for it now, the next one says more.
+        let _ = self.shell.writer.offer(Job::Complete(now));
     }
 
     fn take(&mut self, now: Micros, socket: usize, received: &Received) {
@@ -313,13 +329,11 @@ impl Daemon {
     /// Everything that is due at `now`.
     fn tick(&mut self, now: Micros) {
         self.antenna.tick(now, &mut self.shell);
-        if (now - self.flushed).abs() >= self.flush_interval {
-            self.shell.flush();
-            self.flushed = now;
+        if self.shell.rows.len() >= self.flush_rows || (now - self.flushed).abs() >= self.flush_interval {
+            self.flush(now);
         }
         let hour = Hour::of(self.presences_from);
         if hour < Hour::of(now) {
-            self.shell.flush();
             if self.note_presences(hour.end()) {
                 self.log("hour ended");
             }
@@ -351,9 +365,7 @@ impl Daemon {
     /// Writes down what arrived before this moment and ends.
     fn finish(mut self) -> anyhow::Result<()> {
         let until = clock::now();
-        for socket in 0..self.shell.sockets.len() {
-            self.empty(socket, until);
-        }
+        self.sweep(until, true);
         self.shell.flush();
         let Self { antenna, shell, keyspace, presences_from, .. } = self;
         let Shell { sockets, sensor, writer, mut counters, .. } = shell;

@@ -6,8 +6,9 @@
 
 use crate::clock::{self, MINUTE, Micros, SECOND};
 use crate::counters::RowCounters;
+use crate::merge::{merge, times};
 use crate::partition::seal;
-use crate::spool::{Segment, Spool, SpoolError};
+use crate::spool::{Segment, Spool, SpoolError, rows_error};
 use crate::state::State;
 use crate::tables::{self, Gap, Reason};
 use arrow_array::RecordBatch;
@@ -28,8 +29,10 @@ const RETRY: Duration = Duration::from_micros(MINUTE as u64);
 
 /// Work for the writer.
 pub enum Job {
-    /// Rows of `captured.events`.
+    /// Rows of `captured.events`, in any order.
     Events(RecordBatch),
+    /// All events before the given time have been handed over: they are spooled and synced.
+    Complete(Micros),
     /// Rows of `captured.presences`, which are complete up to the given time.
     Presences(RecordBatch, Micros),
     /// Rows of `captured.gaps`.
@@ -47,8 +50,6 @@ pub struct Settings {
     pub sensor: String,
     /// Longest time without a sync.
     pub sync_interval: Micros,
-    /// Most rows without a sync.
-    pub sync_rows: usize,
     /// Time from the end of an hour to its sealing.
     pub seal_delay: Micros,
 }
@@ -69,17 +70,23 @@ struct Progress {
 }
 
 impl Writer {
-    /// Starts both threads. `left` are segments of an earlier run, to be sealed first; `state` is
+    /// Starts both threads. `left` are segments of an earlier run, to be sealed first; `past` are
+    /// rows about that run, which must be safe before `state` replaces what it left. The state is
     /// kept up to date on disk while the writer lives.
     ///
     /// # Errors
     /// When the system gives no thread, or the state cannot be written.
     pub fn start(
         settings: Settings,
-        spool: Spool,
+        mut spool: Spool,
         left: Vec<Segment>,
+        past: Vec<(&'static Table, RecordBatch)>,
         state: State,
     ) -> Result<Self, SpoolError> {
+        for (table, rows) in past {
+            spool.append(table, &rows, clock::now()).map_err(|(_, error)| error)?;
+        }
+        spool.sync()?;
         state.save(&settings.data, &settings.sensor)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
         let progress = Arc::<Progress>::default();
@@ -100,8 +107,9 @@ impl Writer {
             state,
             segments,
             progress: progress.clone(),
+            held: Vec::new(),
+            complete_until: Micros::MIN,
             outage: None,
-            unsynced: 0,
             unsaved: false,
         };
         let thread = std::thread::Builder::new()
@@ -164,9 +172,13 @@ struct Appender {
     state: State,
     segments: Sender<Segment>,
     progress: Arc<Progress>,
+    /// Events that an earlier one may still come before. Spooling them in order of time means that
+    /// a crash loses everything after some moment and nothing before it.
+    held: Vec<RecordBatch>,
+    /// All events before this are in the spool.
+    complete_until: Micros,
     /// Since when nothing could be written.
     outage: Option<Micros>,
-    unsynced: usize,
     /// Whether the state says something new that a sealed segment must not outrun.
     unsaved: bool,
 }
@@ -184,9 +196,12 @@ impl Appender {
             match job {
                 Ok(job) => self.write(job),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.release(Micros::MAX);
+                    break;
+                }
             }
-            if synced.elapsed() >= interval || self.unsynced >= self.settings.sync_rows {
+            if synced.elapsed() >= interval {
                 self.sync();
                 synced = Instant::now();
             }
@@ -196,11 +211,10 @@ impl Appender {
 
     fn write(&mut self, job: Job) {
         match job {
-            Job::Events(batch) => {
-                let rows = batch.num_rows();
-                let lost = self.append(&schema::events::TABLE, &batch);
-                self.progress.recorded.fetch_add((rows - lost) as u64, Ordering::Relaxed);
-                self.progress.lost_storage.fetch_add(lost as u64, Ordering::Relaxed);
+            Job::Events(batch) => self.held.push(batch),
+            Job::Complete(until) => {
+                self.release(until);
+                self.sync();
             }
             Job::Presences(batch, until) => {
                 if self.append(&schema::presences::TABLE, &batch) == 0 {
@@ -212,10 +226,35 @@ impl Appender {
                 self.append(&schema::gaps::TABLE, &batch);
             }
             Job::Stop(until) => {
+                self.release(until);
                 self.state.recorded_until = until;
                 self.state.stopped = true;
             }
         }
+    }
+
+    /// Appends the events before `until`.
+    fn release(&mut self, until: Micros) {
+        self.complete_until = until;
+        let table = &schema::events::TABLE;
+        let held = std::mem::take(&mut self.held);
+        let rows: usize = held.iter().map(RecordBatch::num_rows).sum();
+        if rows == 0 {
+            return;
+        }
+        let (ready, lost) = match merge(table, &held) {
+            Ok(merged) => {
+                let ready = times(table, &merged).partition_point(|&ts| ts < until);
+                self.held.push(merged.slice(ready, rows - ready));
+                (ready, self.append(table, &merged.slice(0, ready)))
+            }
+            Err(error) => {
+                self.begin_outage(until, &rows_error(table)(error));
+                (rows, rows)
+            }
+        };
+        self.progress.recorded.fetch_add((ready - lost) as u64, Ordering::Relaxed);
+        self.progress.lost_storage.fetch_add(lost as u64, Ordering::Relaxed);
     }
 
     /// Appends `batch` and returns how many of its rows were lost.
@@ -223,7 +262,6 @@ impl Appender {
         let now = clock::now();
         match self.spool.append(table, batch, now) {
             Ok(()) => {
-                self.unsynced += batch.num_rows();
                 if let Some(since) = self.outage.take() {
                     self.end_outage(since, now);
                 }
@@ -245,22 +283,21 @@ impl Appender {
             Vec::new()
         });
         if self.outage.is_none() {
-            self.unsynced = 0;
             let due = (now - self.state.recorded_until).abs() >= HEARTBEAT;
             if due || self.unsaved || !ended.is_empty() {
-                self.note(now);
+                self.note();
             }
         }
         self.pass_on(ended);
     }
 
-    /// Notes that everything up to `now` is recorded. This comes before any segment is sealed: a
-    /// start after a crash looks into the state and into what is still in the spool.
-    fn note(&mut self, now: Micros) {
-        self.state.recorded_until = now;
+    /// Notes how far the recording has come. This precedes the sealing of any segment: a start after
+    /// a crash looks into the state and into what is still in the spool.
+    fn note(&mut self) {
+        self.state.recorded_until = self.state.recorded_until.max(self.complete_until);
         match self.state.save(&self.settings.data, &self.settings.sensor) {
             Ok(()) => self.unsaved = false,
-            Err(error) => self.begin_outage(now, &error),
+            Err(error) => self.begin_outage(clock::now(), &error),
         }
     }
 
@@ -328,7 +365,6 @@ fn seal_all(data: &Path, closed: &Receiver<Segment>) -> Result<(), SpoolError> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::merge::times;
     use crate::spool::Batches;
 
     const HERE: &str = "here";
@@ -343,7 +379,6 @@ mod tests {
             data: data.to_owned(),
             sensor: HERE.to_owned(),
             sync_interval: SECOND / 50,
-            sync_rows: 1000,
             seal_delay: 0,
         };
         let now = clock::now();
@@ -355,7 +390,7 @@ mod tests {
             seed: String::new(),
             config: Config::default(),
         };
-        Writer::start(settings, spool, left, state).expect("started")
+        Writer::start(settings, spool, left, Vec::new(), state).expect("started")
     }
 
     fn sealed(data: &Path) -> Vec<PathBuf> {
