@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Batches that may wait for the writer.
-const QUEUE: usize = 64;
+const QUEUE: usize = 16;
 /// Time between two notes of how far the recording has come.
 const HEARTBEAT: Micros = 10 * SECOND;
 /// Time after which a segment that could not be sealed is tried again.

@@ -62,7 +62,7 @@ struct Squares;
 impl Fold for Squares {
     fn fold(&self, timestamps: &[i64]) -> ScalarValue {
         let gaps = timestamps.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e6);
-        ScalarValue::Float64(Some(gaps.map(|gap| gap * gap).sum()))
+        ScalarValue::Float64(Some(gaps.fold(0.0, |sum, gap| sum + gap * gap)))
     }
 }
 
