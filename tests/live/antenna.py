@@ -48,7 +48,8 @@ class Antenna:
         """(address, port) of every UDP socket that is bound to one of our addresses."""
         with open("/proc/net/udp", encoding="ascii") as table:
             local = [line.split()[1].split(":") for line in list(table)[1:]]
-        found = [(socket.inet_ntoa(bytes.fromhex(ip)[::-1]), int(port, 16)) for ip, port in local]
+        # A set: while sockets are being bound, the kernel's table can show one of them twice.
+        found = {(socket.inet_ntoa(bytes.fromhex(ip)[::-1]), int(port, 16)) for ip, port in local}
         return sorted(entry for entry in found if entry[0] in self.bind)
 
     def memory(self):
