@@ -333,10 +333,8 @@ impl Daemon {
             self.flush(now);
         }
         let hour = Hour::of(self.presences_from);
-        if hour < Hour::of(now) {
-            if self.note_presences(hour.end()) {
-                self.log("hour ended");
-            }
+        if hour < Hour::of(now) && self.note_presences(hour.end()) {
+            self.log("hour ended");
         }
     }
 

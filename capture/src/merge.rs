@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn other_columns_are_refused() {
         let none = gaps("here", &[]).expect("no rows");
-        assert_eq!(merge(&TABLE, &[none.clone()]).expect("merged").num_rows(), 0);
+        assert_eq!(merge(&TABLE, std::slice::from_ref(&none)).expect("merged").num_rows(), 0);
         assert!(merge(&schema::presences::TABLE, &[none]).is_err());
     }
 }

@@ -22,8 +22,12 @@ use std::path::{Path, PathBuf};
 
 /// Rows in a row group at most: what a reader must hold to read one.
 pub const ROW_GROUP_ROWS: usize = 1 << 20;
-/// Bytes of a dictionary before a column falls back to plain values; room for some 200,000 ids.
-const DICTIONARY_BYTES: usize = 4 << 20;
+/// Bytes of a column's dictionary before it falls back to plain values. Ids repeat from hour to hour:
+/// room for some 200,000 of them.
+const ID_DICTIONARY: usize = 4 << 20;
+/// The same for other columns: few values, or so many (transaction ids) that a dictionary would only
+/// cost memory, several times its size.
+const DICTIONARY: usize = 256 << 10;
 /// Best size for the time it takes on event columns.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -41,7 +45,7 @@ pub fn writer_properties(
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(level))
-        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+        .set_dictionary_page_size_limit(DICTIONARY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_key_value_metadata(Some(metadata));
     for column in columns {
@@ -53,6 +57,9 @@ pub fn writer_properties(
             schema::Encoding::Dictionary => (true, fallback(column.ty)),
         };
         properties = properties.set_column_dictionary_enabled(path.clone(), dictionary);
+        if column.ty == Type::Id {
+            properties = properties.set_column_dictionary_page_size_limit(path.clone(), ID_DICTIONARY);
+        }
         if let Some(encoding) = encoding {
             properties = properties.set_column_encoding(path, encoding);
         }
