@@ -5,55 +5,13 @@
 //! variation of the gaps, and it adds up over days: the gap between two days is the first
 //! timestamp of the later one minus the last of the earlier one.
 
-use super::stateless;
-use super::timestamps::{Fold, Timestamps, state_field, timestamp_type};
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use super::timestamps::{Fold, over_time};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::error::Result;
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::AggregateUDF;
 
 pub(super) fn function() -> AggregateUDF {
-    let signature = Signature::exact(vec![timestamp_type()], Volatility::Immutable);
-    AggregateUDF::from(GapSquares { signature })
-}
-
-#[derive(Debug)]
-struct GapSquares {
-    signature: Signature,
-}
-stateless!(GapSquares);
-
-impl AggregateUDFImpl for GapSquares {
-    fn name(&self) -> &'static str {
-        "gap_squares"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Float64)
-    }
-
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Timestamps::new(Squares)))
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![state_field(args.name)])
-    }
-
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Timestamps::new(Squares)))
-    }
+    over_time("gap_squares", vec![], DataType::Float64, |_| Ok(Squares))
 }
 
 #[derive(Debug)]

@@ -5,55 +5,17 @@
 //! timestamps, a part of the data that also reads `window` before its beginning finds exactly the
 //! stretches that end in it, and the largest over all parts is the largest over the whole.
 
-use super::stateless;
-use super::timestamps::{Fold, Timestamps, constant_micros, state_field, timestamp_type};
-use datafusion::arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use super::timestamps::{Fold, constant_micros, over_time};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::logical_expr::function::AccumulatorArgs;
 
 pub(super) fn function() -> AggregateUDF {
-    let arguments = vec![timestamp_type(), DataType::Duration(TimeUnit::Microsecond), timestamp_type()];
-    AggregateUDF::from(MaxInWindow { signature: Signature::exact(arguments, Volatility::Immutable) })
-}
-
-#[derive(Debug)]
-struct MaxInWindow {
-    signature: Signature,
-}
-stateless!(MaxInWindow);
-
-impl AggregateUDFImpl for MaxInWindow {
-    fn name(&self) -> &'static str {
-        "max_in_window"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int64)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Timestamps::new(Busiest::new(&args)?)))
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![state_field(args.name)])
-    }
-
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Timestamps::new(Busiest::new(&args)?)))
-    }
+    let since = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let constants = vec![DataType::Duration(TimeUnit::Microsecond), since];
+    over_time("max_in_window", constants, DataType::Int64, Busiest::new)
 }
 
 /// Slides a window over the timestamps.

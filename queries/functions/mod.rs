@@ -1,7 +1,7 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set.
+//! notebook see the same set. What functions of one kind share is in [`timestamps`].
 
 mod gap_squares;
 mod hash64;
@@ -13,9 +13,12 @@ mod timestamps;
 
 pub use ip_text::ip_text;
 
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::functions::utils::make_scalar_function;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF};
 use std::sync::Arc;
 
 /// The scalar functions.
@@ -44,25 +47,16 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     Ok(())
 }
 
-/// Implements `PartialEq`, `Eq` and `Hash` for a function that carries no state but its type.
-macro_rules! stateless {
-    ($name:ident) => {
-        impl PartialEq for $name {
-            fn eq(&self, _: &Self) -> bool {
-                true
-            }
-        }
-
-        impl Eq for $name {}
-
-        impl std::hash::Hash for $name {
-            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-                std::any::TypeId::of::<Self>().hash(state);
-            }
-        }
-    };
+/// A scalar function that computes one column from columns of equal length.
+fn columnwise(
+    name: &str,
+    signature: Signature,
+    returns: DataType,
+    compute: fn(&[ArrayRef]) -> Result<ArrayRef>,
+) -> ScalarUDF {
+    let compute = Arc::new(make_scalar_function(compute, vec![]));
+    ScalarUDF::from(SimpleScalarUDF::new_with_signature(name, signature, returns, compute))
 }
-pub(crate) use stateless;
 
 #[cfg(test)]
 mod tests {

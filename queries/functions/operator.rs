@@ -1,53 +1,31 @@
 //! `operator(address) → address`: whom we take to be one party: an IPv4 address as it is, an IPv6
 //! address cut to its /64, since a host there changes the lower half at will (RFC 8981).
 
-use super::stateless;
-use datafusion::arrow::array::FixedSizeBinaryBuilder;
+use super::columnwise;
+use datafusion::arrow::array::{Array, ArrayRef, FixedSizeBinaryBuilder};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::cast::as_fixed_size_binary_array;
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ScalarUDF, Signature, Volatility};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 const ADDRESS: DataType = DataType::FixedSizeBinary(16);
 
 pub(super) fn function() -> ScalarUDF {
-    ScalarUDF::from(Operator { signature: Signature::exact(vec![ADDRESS], Volatility::Immutable) })
+    columnwise("operator", Signature::exact(vec![ADDRESS], Volatility::Immutable), ADDRESS, operators)
 }
 
-#[derive(Debug)]
-struct Operator {
-    signature: Signature,
-}
-stateless!(Operator);
-
-impl ScalarUDFImpl for Operator {
-    fn name(&self) -> &'static str {
-        "operator"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(ADDRESS)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let column = args.args[0].to_array(args.number_rows)?;
-        let mut operators = FixedSizeBinaryBuilder::with_capacity(column.len(), 16);
-        for address in as_fixed_size_binary_array(&column)? {
-            match address.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()) {
-                Some(bytes) => operators.append_value(operator(bytes))?,
-                None => operators.append_null(),
-            }
+fn operators(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let addresses = as_fixed_size_binary_array(&columns[0])?;
+    let mut operators = FixedSizeBinaryBuilder::with_capacity(addresses.len(), 16);
+    for address in addresses {
+        match address.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()) {
+            Some(bytes) => operators.append_value(operator(bytes))?,
+            None => operators.append_null(),
         }
-        Ok(ColumnarValue::Array(Arc::new(operators.finish())))
     }
+    Ok(Arc::new(operators.finish()))
 }
 
 fn operator(mut address: [u8; 16]) -> [u8; 16] {

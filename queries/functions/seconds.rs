@@ -1,44 +1,21 @@
 //! `seconds(duration) → DOUBLE`: the difference of two timestamps as a number of seconds.
 
-use super::stateless;
-use datafusion::arrow::compute::kernels::cast::cast;
+use super::columnwise;
+use datafusion::arrow::array::{ArrayRef, Float64Array};
 use datafusion::arrow::compute::unary;
-use datafusion::arrow::datatypes::{DataType, DurationMicrosecondType, Float64Type, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, DurationMicrosecondType, TimeUnit};
 use datafusion::common::cast::as_primitive_array;
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ScalarUDF, Signature, Volatility};
 use std::sync::Arc;
 
-const DURATION: DataType = DataType::Duration(TimeUnit::Microsecond);
-
 pub(super) fn function() -> ScalarUDF {
-    ScalarUDF::from(Seconds { signature: Signature::exact(vec![DURATION], Volatility::Immutable) })
+    let duration = DataType::Duration(TimeUnit::Microsecond);
+    columnwise("seconds", Signature::exact(vec![duration], Volatility::Immutable), DataType::Float64, seconds)
 }
 
-#[derive(Debug)]
-struct Seconds {
-    signature: Signature,
-}
-stateless!(Seconds);
-
-impl ScalarUDFImpl for Seconds {
-    fn name(&self) -> &'static str {
-        "seconds"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let column = cast(&args.args[0].to_array(args.number_rows)?, &DURATION)?;
-        let durations = as_primitive_array::<DurationMicrosecondType>(&column)?;
-        Ok(ColumnarValue::Array(Arc::new(unary::<_, _, Float64Type>(durations, |us| us as f64 / 1e6))))
-    }
+fn seconds(columns: &[ArrayRef]) -> Result<ArrayRef> {
+    let durations = as_primitive_array::<DurationMicrosecondType>(&columns[0])?;
+    let seconds: Float64Array = unary(durations, |micros| micros as f64 / 1e6);
+    Ok(Arc::new(seconds))
 }

@@ -2,7 +2,7 @@
 //! them once, in order.
 //!
 //! All groups live in one accumulator, because one boxed accumulator a group costs twice the time
-//! at half a million groups. The state that travels between stages is the list of timestamps.
+//! at half a million groups.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
 use datafusion::arrow::buffer::OffsetBuffer;
@@ -11,9 +11,13 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::{ScalarValue, internal_err, plan_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::function::AccumulatorArgs;
-use datafusion::logical_expr::{Accumulator, ColumnarValue, EmitTo, GroupsAccumulator};
-use std::fmt::Debug;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, Signature,
+    Volatility,
+};
+use std::fmt::{self, Debug};
+use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -23,14 +27,77 @@ pub(super) trait Fold: Debug + Send + Sync + 'static {
     fn fold(&self, timestamps: &[i64]) -> ScalarValue;
 }
 
-/// `ts` as the functions over time accept it.
-pub(super) fn timestamp_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+/// The aggregate function `name(ts, constant, …)` that folds the timestamps of every group with
+/// what `fold` makes of its constant arguments, which have the types `constants`.
+pub(super) fn over_time<F: Fold>(
+    name: &'static str,
+    constants: Vec<DataType>,
+    returns: DataType,
+    fold: fn(&AccumulatorArgs) -> Result<F>,
+) -> AggregateUDF {
+    let mut arguments = vec![DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))];
+    arguments.extend(constants);
+    let signature = Signature::exact(arguments, Volatility::Immutable);
+    AggregateUDF::from(OverTime { name, signature, returns, fold })
 }
 
-/// The field that carries a group's timestamps between the stages of an aggregation.
-pub(super) fn state_field(name: &str) -> FieldRef {
-    Arc::new(Field::new(format!("{name}[timestamps]"), list_type(), true))
+/// A function over time; its name tells it from others.
+struct OverTime<F> {
+    name: &'static str,
+    signature: Signature,
+    returns: DataType,
+    fold: fn(&AccumulatorArgs) -> Result<F>,
+}
+
+impl<F> Debug for OverTime<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl<F> PartialEq for OverTime<F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl<F> Eq for OverTime<F> {}
+
+impl<F> Hash for OverTime<F> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl<F: Fold> AggregateUDFImpl for OverTime<F> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Timestamps::new((self.fold)(&args)?)))
+    }
+
+    /// What travels between the stages of an aggregation is the list of timestamps.
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(vec![Arc::new(Field::new(format!("{}[timestamps]", args.name), list_type(), true))])
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Timestamps::new((self.fold)(&args)?)))
+    }
 }
 
 fn list_type() -> DataType {
@@ -39,14 +106,14 @@ fn list_type() -> DataType {
 
 /// Timestamps per group.
 #[derive(Debug)]
-pub(super) struct Timestamps<F> {
+struct Timestamps<F> {
     groups: Vec<Vec<i64>>,
     held: usize,
     fold: F,
 }
 
 impl<F: Fold> Timestamps<F> {
-    pub(super) fn new(fold: F) -> Self {
+    fn new(fold: F) -> Self {
         Self { groups: Vec::new(), held: 0, fold }
     }
 
