@@ -9,3 +9,4 @@ mod damage;
 mod live;
 mod parameters;
 mod readers;
+mod sample;

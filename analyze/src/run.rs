@@ -81,34 +81,35 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Which files of `table` are missing or out of date, and how many there should be.
+    /// How many files of `table` are missing or out of date, and how many there should be.
     #[must_use]
     pub fn stale(&self, dataset: &Dataset, table: &'static Table) -> (usize, usize) {
+        let mut own = self.survey(dataset, &BTreeSet::from([table.name]));
+        own.retain(|(part, _)| part.table.name == table.name);
+        let stale = own.iter().filter(|(part, digest)| !is_current(dataset, *part, *digest));
+        (stale.count(), own.len())
+    }
+
+    /// Every file that `wanted` and what they need should have, with its digest, in the order of
+    /// computation.
+    fn survey(&self, dataset: &Dataset, wanted: &BTreeSet<&str>) -> Vec<(Part, Digest)> {
+        let mut survey = Vec::new();
         let mut expected = Expected::new();
-        let mut stale = 0;
-        let mut parts = 0;
-        for needed in self.plan.closure(&BTreeSet::from([table.name])) {
-            for part in Self::parts(dataset, needed) {
+        for table in self.plan.closure(wanted) {
+            for part in parts(dataset, table) {
                 let digest = self.digest(dataset, part, &expected);
-                expected.entry(needed.name).or_default().insert(part.day, digest);
-                if needed.name == table.name {
-                    parts += 1;
-                    stale += usize::from(!is_current(dataset, part, digest));
-                }
+                expected.entry(table.name).or_default().insert(part.day, digest);
+                survey.push((part, digest));
             }
         }
-        (stale, parts)
+        survey
     }
 
     async fn pass(&self, dataset: &mut Dataset, wanted: &BTreeSet<&str>) -> Result<Done> {
         let mut done = Done::default();
-        let mut expected = Expected::new();
-        let tables = self.plan.closure(wanted);
-        let parts: Vec<_> = tables.iter().flat_map(|table| Self::parts(dataset, table)).collect();
-        let bar = progress(parts.len());
-        for part in parts {
-            let digest = self.digest(dataset, part, &expected);
-            expected.entry(part.table.name).or_default().insert(part.day, digest);
+        let survey = self.survey(dataset, wanted);
+        let bar = progress(survey.len());
+        for (part, digest) in survey {
             if is_current(dataset, part, digest) {
                 done.current += 1;
             } else {
@@ -123,15 +124,6 @@ impl<'a> Runner<'a> {
         }
         bar.finish_and_clear();
         Ok(done)
-    }
-
-    fn parts(dataset: &Dataset, table: &'static Table) -> Vec<Part> {
-        match table.grain {
-            Grain::Window => vec![Part { table, day: None }],
-            Grain::Day { .. } => {
-                dataset.days().into_iter().map(|day| Part { table, day: Some(day) }).collect()
-            }
-        }
     }
 
     /// First and last microsecond (exclusive) that the query of `part` may read.
@@ -280,6 +272,14 @@ impl<'a> Runner<'a> {
         writer.close()?;
         file.sync_all()?;
         Ok(())
+    }
+}
+
+/// The files that `table` should have.
+fn parts(dataset: &Dataset, table: &'static Table) -> Vec<Part> {
+    match table.grain {
+        Grain::Window => vec![Part { table, day: None }],
+        Grain::Day { .. } => dataset.days().into_iter().map(|day| Part { table, day: Some(day) }).collect(),
     }
 }
 

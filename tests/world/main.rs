@@ -2,13 +2,11 @@
 
 use anyhow::{Context, Result};
 use std::path::PathBuf;
-
-/// The seed of `data/sample`.
-const SEED: u64 = 1;
+use tests::world::SAMPLE_SEED;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let data = arguments.next().map(PathBuf::from).context("usage: world DIR [SEED]")?;
-    let seed = arguments.next().map_or(Ok(SEED), |text| text.parse()).context("SEED is a number")?;
+    let seed = arguments.next().map_or(Ok(SAMPLE_SEED), |text| text.parse()).context("SEED is a number")?;
     tests::world::write(&data, seed)
 }

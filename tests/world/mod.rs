@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 /// Name of the sensor that sees this world.
 pub const SENSOR: &str = "sample";
+/// The seed of `data/sample`.
+pub const SAMPLE_SEED: u64 = 1;
 /// First day, in days since 1970-01-01: 2026-01-05, a Monday.
 pub const FIRST_DAY: i32 = 20_458;
 /// Days that are simulated.

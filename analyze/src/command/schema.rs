@@ -5,6 +5,14 @@ use anyhow::Result;
 use schema::{partition, table};
 use std::io::{Write, stdout};
 
+/// What stands above the pages of all tables.
+const HEADING: &str = "# Data dictionary
+
+Written by `analyze schema`. Captured tables have the columns `date` and `hour` besides, day tables `date`,
+from the folders they stand in.
+
+";
+
 /// Prints the pages of the tables called `names`, or of all.
 ///
 /// # Errors
@@ -31,6 +39,7 @@ pub fn run(names: &[String]) -> Result<Exit> {
     let shown =
         pages.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| is(name, wanted)));
     let text: Vec<&str> = shown.map(|(_, page)| page.as_str()).collect();
-    stdout().write_all(text.join("\n").as_bytes())?;
+    let heading = if names.is_empty() { HEADING } else { "" };
+    write!(stdout(), "{heading}{}", text.join("\n"))?;
     Ok(Exit::Ok)
 }
