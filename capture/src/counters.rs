@@ -1,6 +1,6 @@
 //! Where every datagram went.
 //!
-//! `received = events + responses_matched + responses_unmatched + errors_matched +
+//! `received = events + not_selected + responses_matched + responses_unmatched + errors_matched +
 //! errors_unmatched`, and `events = rows recorded + rows lost`, each loss with its reason. What the
 //! kernel threw away before we could read it is counted beside that.
 
@@ -30,6 +30,8 @@ counters! {
         received,
         /// Queries and undecodable datagrams: each of them is a row of `captured.events`.
         events,
+        /// Queries and undecodable datagrams that the setting `record` leaves out.
+        not_selected,
         /// Responses to a query of ours.
         responses_matched,
         /// Responses that nobody asked for, or too late.
@@ -42,7 +44,7 @@ counters! {
         answers_sent,
         /// Answers not sent because the remote had used up its budget.
         answers_withheld,
-        /// Events that cannot be answered: undecodable, no transaction id, no sender id, no room.
+        /// Queries that cannot be answered: undecodable, no transaction id, no sender id, no room.
         events_unanswerable,
         /// Pings sent.
         pings_sent,
@@ -81,6 +83,7 @@ impl Counters {
     pub fn unaccounted(&self) -> i128 {
         let accounted = [
             self.events,
+            self.not_selected,
             self.responses_matched,
             self.responses_unmatched,
             self.errors_matched,

@@ -10,6 +10,7 @@ pub use values::{Bootstrap, List, Ports};
 
 use crate::guard::Limits;
 use crate::keyspace::{Keyspace, KeyspaceError};
+use crate::krpc::Method;
 use crate::node::Settings;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -89,6 +90,14 @@ settings! {
     /// Letters, digits, dot, underscore and hyphen. Datasets of several sensors merge by copying
     /// files as long as their names differ.
     sensor: String = String::new(), "NAME";
+
+    /// Methods that are recorded, separated by commas.
+    ///
+    /// ping, find_node, get_peers, announce_peer, get, put, sample_infohashes, `other` for any other
+    /// name and `garbage` for what cannot be read. The rest is answered all the same and counted.
+    /// Leaving find_node and ping out saves most of the disk on a busy sensor, and with it the sight
+    /// of who crawls the network.
+    record: List<Method> = List(Method::ALL.to_vec()), "METHOD,…";
 
     /// Text that all node ids follow from; empty for one that is drawn once and kept in the spool.
     ///
@@ -245,6 +254,8 @@ impl Config {
         }
         range(self.remote_burst >= 2, "remote-burst", self.remote_burst.to_string(), "at least 2")?;
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;
+        let named = self.record.0.len();
+        range(named >= 1, "record", named.to_string() + " methods", "at least one method")?;
         self.keyspace("").map(drop).map_err(ConfigError::from)
     }
 
@@ -264,7 +275,7 @@ impl Config {
             burst: i64::from(self.remote_burst),
             query_interval: micros(self.remote_query_interval),
         };
-        Settings { query_rate: self.query_rate, limits }
+        Settings { query_rate: self.query_rate, limits, record: self.record.0.iter().copied().collect() }
     }
 
     /// The settings as a TOML file in which every key carries its documentation.
@@ -349,13 +360,22 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for text in ["ids-per-port = 17", "rotate-share = 1.5", "sync-interval = 0", "remote-burst = 1"] {
+        for text in [
+            "ids-per-port = 17",
+            "rotate-share = 1.5",
+            "sync-interval = 0",
+            "remote-burst = 1",
+            "record = \"\"",
+        ] {
             let key = text.split(' ').next().expect("a key");
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(key), "{error}");
         }
         assert!(read("ports = \"9-7\"").is_err());
         assert!(read("ports = 6881").is_ok());
+        assert!(read("record = [\"get_peers\", \"garbage\"]").is_ok());
+        let error = read("record = \"get_peer\"").expect_err("unknown").to_string();
+        assert!(error.contains("`get_peer`") && error.contains("announce_peer"), "{error}");
         assert!(read("bind = [\"0.0.0.0\", \"::\"]").is_ok());
     }
 

@@ -22,7 +22,7 @@ use crate::guard::{Guard, Limits};
 use crate::id::Id;
 use crate::keyspace::{Keyspace, OwnId};
 use crate::krpc::compact::Contact;
-use crate::krpc::{self, Encoder, Kind, Message, Packet};
+use crate::krpc::{self, Encoder, Kind, Message, Method, Methods, Packet};
 use crate::routing::Table;
 use crate::secret::{Secret, mapped};
 use crate::token::Tokens;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub query_rate: f64,
     /// What one remote address may be sent.
     pub limits: Limits,
+    /// What becomes an event; the rest is counted only.
+    pub record: Methods,
 }
 
 /// One id at one socket.
@@ -180,12 +182,16 @@ impl Antenna {
         match message.kind {
             Kind::Response | Kind::Error => self.receive_answer(now, datagram, &message),
             Kind::Query | Kind::Unknown => {
-                self.counters.events += 1;
                 let presence = self.presence_for(datagram.socket, datagram.source);
                 let token_valid = message
                     .token
                     .map(|token| self.tokens.accept(now, datagram.socket, datagram.source.ip(), token));
-                sink.record(self.event(datagram, &message, presence, token_valid));
+                if self.settings.record.contains(Method::of(message.method)) {
+                    self.counters.events += 1;
+                    sink.record(self.event(datagram, &message, presence, token_valid));
+                } else {
+                    self.counters.not_selected += 1;
+                }
                 self.answer(now, datagram, &message, presence, token_valid, sink);
                 self.notice(now, datagram, &message, presence);
             }

@@ -30,7 +30,8 @@ impl Sink for Kept {
 fn antenna(bind: &[IpAddr], ports: u16, ids_per_port: u8) -> Antenna {
     let ports: Vec<u16> = (1000..1000 + ports).collect();
     let keyspace = Keyspace::new("seed", bind, &ports, ids_per_port, 1.0).expect("a valid keyspace");
-    Antenna::new(keyspace, "secret", Settings { query_rate: 10.0, limits: Limits::default() }, START)
+    let settings = Settings { query_rate: 10.0, limits: Limits::default(), record: Methods::ALL };
+    Antenna::new(keyspace, "secret", settings, START)
 }
 
 fn from(ip: u32, payload: &[u8]) -> Datagram<'_> {
@@ -102,6 +103,29 @@ fn garbage_is_recorded_and_not_answered() {
         assert_eq!(ask(&mut antenna, 1, garbage), None);
     }
     assert_eq!(antenna.counters().events_unanswerable, 4);
+    assert_eq!(antenna.counters().unaccounted(), 0);
+}
+
+#[test]
+fn what_is_not_to_be_recorded_is_answered_and_counted() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.settings.record = [Method::GetPeers, Method::Other].into_iter().collect();
+    let mut kept = Kept::default();
+    for (ip, (method, arguments)) in
+        (0..).zip([("ping", ""), ("get_peers", HASH), ("vote", HASH), ("find_node", TARGET)])
+    {
+        antenna.receive(START, &from(ip, &query(method, arguments)), &mut kept);
+    }
+    antenna.receive(START, &from(9, b"\xff"), &mut kept);
+    let recorded: Vec<_> = kept
+        .events
+        .iter()
+        .filter_map(|event| event.method)
+        .map(|method| method.as_bytes().to_vec())
+        .collect();
+    assert_eq!(recorded, [&b"get_peers"[..], b"vote"]);
+    assert_eq!(kept.sent.len(), 4);
+    assert_eq!((antenna.counters().events, antenna.counters().not_selected), (2, 3));
     assert_eq!(antenna.counters().unaccounted(), 0);
 }
 
