@@ -1,7 +1,7 @@
 //! Where every datagram went.
 //!
-//! `received = events + not_selected + responses_matched + responses_unmatched + errors_matched +
-//! errors_unmatched`, and `events = rows recorded + rows lost`, each loss with its reason. What the
+//! `received = events + not_selected + denied + responses_matched + responses_unmatched +
+//! errors_matched + errors_unmatched`, and `events = rows recorded + rows lost`, each loss with its reason. What the
 //! kernel threw away before we could read it is counted beside that.
 
 /// Declares counters that start at zero and can be listed by name.
@@ -32,6 +32,8 @@ counters! {
         events,
         /// Queries and undecodable datagrams that the setting `record` leaves out.
         not_selected,
+        /// Datagrams from networks on the deny list, unread.
+        denied,
         /// Responses to a query of ours.
         responses_matched,
         /// Responses that nobody asked for, or too late.
@@ -84,6 +86,7 @@ impl Counters {
         let accounted = [
             self.events,
             self.not_selected,
+            self.denied,
             self.responses_matched,
             self.responses_unmatched,
             self.errors_matched,

@@ -61,6 +61,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
 
     let before = State::load(&config.data, &sensor);
     let past = past_rows(&config.data, &sensor, before.as_ref(), &left, now)?;
@@ -91,9 +92,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         config.data.display()
     );
 
+    let mut antenna = Antenna::new(keyspace.clone(), &state::random()?, config.antenna(), now);
+    antenna.set_deny(config.deny_list()?);
     let sockets: Rc<[Socket]> = sockets.into();
     let daemon = Rc::new(RefCell::new(Daemon {
-        antenna: Antenna::new(keyspace.clone(), &state::random()?, config.antenna(), now),
+        antenna,
         buffers: Buffers::default(),
         keyspace,
         presences_from: now,
@@ -118,6 +121,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::select! {
             _ = ticks.tick() => daemon.borrow_mut().tick(clock::now()),
             Some(hosts) = hosts.recv() => daemon.borrow_mut().antenna.set_bootstrap(hosts),
+            _ = hangup.recv() => daemon.borrow_mut().read_deny_list(&config),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -335,6 +339,17 @@ impl Daemon {
         let hour = Hour::of(self.presences_from);
         if hour < Hour::of(now) && self.note_presences(hour.end()) {
             self.log("hour ended");
+        }
+    }
+
+    /// Takes the deny list as it stands in its file now; a broken one changes nothing.
+    fn read_deny_list(&mut self, config: &Config) {
+        match config.deny_list() {
+            Ok(deny) => {
+                tracing::info!("the deny list has {} networks", deny.len());
+                self.antenna.set_deny(deny);
+            }
+            Err(error) => tracing::warn!("{error}; the list that was read before stays in force"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The antenna: hundreds of passive DHT presences that answer what they are asked and write every
 //! query down.
 //!
-//! A pure core ([`keyspace`], [`krpc`], [`node`], [`routing`], [`token`], [`guard`]) turns bytes
-//! and the time into bytes and events. A thin shell ([`socket`], [`daemon`], [`writer`],
+//! A pure core ([`keyspace`], [`krpc`], [`node`], [`routing`], [`token`], [`guard`],
+//! [`deny`]) turns bytes and the time into bytes and events. A thin shell ([`socket`], [`daemon`], [`writer`],
 //! [`state`]) owns sockets, clock, threads and files. Between them and the dataset stand
 //! [`spool`] and [`partition`], which know tables but not what their columns mean.
 //!
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod daemon;
+pub mod deny;
 pub mod event;
 pub mod guard;
 pub mod id;

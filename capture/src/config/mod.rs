@@ -8,6 +8,7 @@ mod values;
 
 pub use values::{Bootstrap, List, Ports};
 
+use crate::deny::{DenyError, DenyList};
 use crate::guard::Limits;
 use crate::keyspace::{Keyspace, KeyspaceError};
 use crate::krpc::Method;
@@ -98,6 +99,14 @@ settings! {
     /// Leaving find_node and ping out saves most of the disk on a busy sensor, and with it the sight
     /// of who crawls the network.
     record: List<Method> = List(Method::ALL.to_vec()), "METHOD,…";
+
+    /// File of networks to ignore, one address or CIDR network a line, `#` before comments; empty for
+    /// none.
+    ///
+    /// Datagrams from them are counted, but neither answered nor recorded, and they are asked nothing.
+    /// SIGHUP makes a running sensor read the file again; a file that cannot be understood then leaves
+    /// the old list in force.
+    deny: PathBuf = PathBuf::new(), "FILE";
 
     /// Text that all node ids follow from; empty for one that is drawn once and kept in the spool.
     ///
@@ -190,6 +199,9 @@ pub enum ConfigError {
     /// Addresses and ports that make no keyspace.
     #[error(transparent)]
     Keyspace(#[from] KeyspaceError),
+    /// A deny list that cannot be used.
+    #[error(transparent)]
+    Deny(#[from] DenyError),
 }
 
 impl Config {
@@ -256,7 +268,17 @@ impl Config {
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;
         let named = self.record.0.len();
         range(named >= 1, "record", named.to_string() + " methods", "at least one method")?;
-        self.keyspace("").map(drop).map_err(ConfigError::from)
+        self.keyspace("")?;
+        self.deny_list()?;
+        Ok(())
+    }
+
+    /// The networks to ignore, as the file lists them now.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub fn deny_list(&self) -> Result<DenyList, DenyError> {
+        if self.deny.as_os_str().is_empty() { Ok(DenyList::default()) } else { DenyList::load(&self.deny) }
     }
 
     /// The presences of these settings, with ids that follow from `seed`.
@@ -377,6 +399,16 @@ mod tests {
         let error = read("record = \"get_peer\"").expect_err("unknown").to_string();
         assert!(error.contains("`get_peer`") && error.contains("announce_peer"), "{error}");
         assert!(read("bind = [\"0.0.0.0\", \"::\"]").is_ok());
+    }
+
+    #[test]
+    fn a_deny_list_that_cannot_be_used_is_refused() {
+        let error = read("deny = \"/nowhere/deny\"").expect_err("no file").to_string();
+        assert!(error.contains("/nowhere/deny"), "{error}");
+        let list = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(list.path(), "192.0.2.0/24").expect("written");
+        let config = read(&format!("deny = {:?}", list.path())).expect("valid");
+        assert!(config.deny_list().expect("a list").contains(Ipv4Addr::new(192, 0, 2, 1).into()));
     }
 
     #[test]

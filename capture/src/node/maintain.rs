@@ -115,6 +115,7 @@ impl Antenna {
         let presence = &self.presences[usize::from(number)];
         if presence.is_ipv4 != contact.addr.is_ipv4()
             || !presence.reach.admits(contact.addr)
+            || self.deny.contains(contact.addr.ip())
             || self.is_own(&contact.id)
             || !presence.table.wants(&contact)
         {
@@ -207,6 +208,7 @@ impl Antenna {
             if neighbour.is_none()
                 && usize::from(shown) == number
                 && host.is_ipv4() == self.presences[number].is_ipv4
+                && !self.deny.contains(host.ip())
                 && self.guard.allow_query(now, host.ip())
             {
                 self.ask(now, number, host, None, &Ask::FindNode(id), sink);

@@ -17,6 +17,7 @@ mod tests;
 
 use crate::clock::Micros;
 use crate::counters::Counters;
+use crate::deny::DenyList;
 use crate::event::{Attribution, Event, Short};
 use crate::guard::{Guard, Limits};
 use crate::id::Id;
@@ -88,6 +89,7 @@ pub struct Antenna {
     presences: Vec<Presence>,
     tokens: Tokens,
     guard: Guard,
+    deny: DenyList,
     pending: Pending,
     /// Decides which of several ids at one socket a remote is shown.
     sticky: Secret,
@@ -140,6 +142,7 @@ impl Antenna {
             presences,
             tokens: Tokens::new(&secret),
             guard: Guard::new(&secret, settings.limits),
+            deny: DenyList::default(),
             pending: Pending::new(&secret),
             sticky: secret.derive("sticky"),
             bootstrap: Vec::new(),
@@ -155,6 +158,15 @@ impl Antenna {
     /// The hosts that presences without any node ask first.
     pub fn set_bootstrap(&mut self, hosts: Vec<SocketAddr>) {
         self.bootstrap = hosts;
+    }
+
+    /// The networks to ignore from now on; nodes in them are forgotten.
+    pub fn set_deny(&mut self, deny: DenyList) {
+        for presence in &mut self.presences {
+            presence.table.retain(|node| !deny.contains(node.addr.ip()));
+            presence.candidates.retain(|node| !deny.contains(node.addr.ip()));
+        }
+        self.deny = deny;
     }
 
     /// What happened so far.
@@ -178,6 +190,10 @@ impl Antenna {
     /// Takes a datagram at `now`. Any bytes are fine.
     pub fn receive(&mut self, now: Micros, datagram: &Datagram<'_>, sink: &mut impl Sink) {
         self.counters.received += 1;
+        if self.deny.contains(datagram.source.ip()) {
+            self.counters.denied += 1;
+            return;
+        }
         let message = krpc::decode(datagram.payload);
         match message.kind {
             Kind::Response | Kind::Error => self.receive_answer(now, datagram, &message),

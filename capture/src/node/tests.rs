@@ -294,6 +294,50 @@ fn a_read_only_node_is_left_alone() {
     assert!(network.asked.is_empty());
 }
 
+/// A deny list of these lines.
+fn deny(lines: &str) -> DenyList {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), lines).expect("written");
+    DenyList::load(file.path()).expect("a list")
+}
+
+#[test]
+fn who_is_denied_is_counted_and_nothing_else() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.set_deny(deny("127.1.0.8/29"));
+    let mut kept = Kept::default();
+    for ip in 0..32 {
+        antenna.receive(START, &from(ip, &query("ping", "")), &mut kept);
+        antenna.receive(START, &from(ip, b"garbage"), &mut kept);
+    }
+    assert_eq!((kept.events.len(), kept.sent.len()), (48, 24));
+    assert_eq!((antenna.counters().denied, antenna.counters().events), (16, 48));
+    assert_eq!(antenna.counters().unaccounted(), 0);
+}
+
+#[test]
+fn who_is_denied_is_forgotten_and_not_asked_again() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 16, 1), 100);
+    let host = *network.nodes.keys().next().expect("a node");
+    network.antenna.set_bootstrap(vec![host]);
+    network.pass(10 * MINUTE);
+    let is_denied = |addr: &SocketAddr| addr.ip() == host.ip() || addr.ip() < Ipv4Addr::new(127, 2, 64, 0);
+    assert!(network.asked.iter().any(|(_, to, _)| is_denied(to)));
+    network.antenna.set_deny(deny(&format!("127.2.0.0/18\n{}", host.ip())));
+    network.asked.clear();
+    network.pass(HOUR);
+    assert!(!network.asked.is_empty());
+    assert!(!network.asked.iter().any(|(_, to, _)| is_denied(to)));
+    let mut found = Vec::new();
+    for presence in &network.antenna.presences {
+        presence.table.closest(network.now, &presence.id.get(), &mut found);
+        assert!(!found.iter().any(|contact| is_denied(&contact.addr)));
+    }
+    network.antenna.set_deny(DenyList::default());
+    network.pass(HOUR);
+    assert!(network.asked.iter().any(|(_, to, _)| is_denied(to)), "and asked again when it may be");
+}
+
 #[test]
 fn ids_rotate_and_their_nodes_stay() {
     let mut network = Network::new(antenna(&[LOOPBACK], 16, 1), 100);
