@@ -313,6 +313,7 @@ impl Daemon {
     fn flush(&mut self, now: Micros) {
         self.sweep(now, false);
         self.shell.flush();
+        self.note_floods(now);
         self.flushed = now;
         // If there is no room for it now, the next one says more.
         let _ = self.shell.writer.offer(Job::Complete(now));
@@ -353,6 +354,22 @@ impl Daemon {
         }
     }
 
+    /// Hands over the counts of floods of the minutes before `until`; without room for them they wait.
+    fn note_floods(&mut self, until: Micros) {
+        let floods = self.antenna.floods().ended(until);
+        if floods.is_empty() {
+            return;
+        }
+        match tables::floods(&self.shell.sensor, &floods) {
+            Ok(batch) => {
+                if self.shell.writer.offer(Job::Floods(batch)) {
+                    self.antenna.floods().forget(until);
+                }
+            }
+            Err(error) => tracing::error!("the rows of captured.floods cannot be built: {error}"),
+        }
+    }
+
     /// Hands over the rows of presences up to `until`; says whether the writer had room for them.
     fn note_presences(&mut self, until: Micros) -> bool {
         let Shell { writer, sensor, .. } = &self.shell;
@@ -380,14 +397,16 @@ impl Daemon {
         let until = clock::now();
         self.sweep(until, true);
         self.shell.flush();
-        let Self { antenna, shell, keyspace, presences_from, .. } = self;
+        let Self { mut antenna, shell, keyspace, presences_from, .. } = self;
         let Shell { sockets, sensor, writer, mut counters, .. } = shell;
         counters.kernel_drops += untold_drops(&sockets);
         // From here on whoever sends us something is told that nobody listens.
         drop(sockets);
         tracing::info!("sealing what was recorded");
         let presences = tables::presences(&sensor, &keyspace, presences_from, until)?;
-        let rows = writer.finish(vec![Job::Presences(presences, until), Job::Stop(until)])?;
+        let floods = tables::floods(&sensor, &antenna.floods().ended(Micros::MAX))?;
+        let last = vec![Job::Presences(presences, until), Job::Floods(floods), Job::Stop(until)];
+        let rows = writer.finish(last)?;
         log("stopped", &antenna, &counters, &rows);
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! query down.
 //!
 //! A pure core ([`keyspace`], [`krpc`], [`node`], [`routing`], [`token`], [`guard`],
-//! [`deny`]) turns bytes and the time into bytes and events. A thin shell ([`socket`], [`daemon`], [`writer`],
+//! [`deny`], [`floods`]) turns bytes and the time into bytes and events. A thin shell ([`socket`], [`daemon`], [`writer`],
 //! [`state`]) owns sockets, clock, threads and files. Between them and the dataset stand
 //! [`spool`] and [`partition`], which know tables but not what their columns mean.
 //!
@@ -15,6 +15,7 @@ pub mod counters;
 pub mod daemon;
 pub mod deny;
 pub mod event;
+pub mod floods;
 pub mod guard;
 pub mod id;
 pub mod keyspace;
@@ -26,6 +27,7 @@ pub mod plan;
 pub mod routing;
 pub mod secret;
 pub mod socket;
+pub mod sources;
 pub mod spool;
 pub mod state;
 pub mod tables;

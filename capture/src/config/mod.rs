@@ -100,6 +100,13 @@ settings! {
     /// of who crawls the network.
     record: List<Method> = List(Method::ALL.to_vec()), "METHOD,…";
 
+    /// Events of one source address in a clock hour.
+    ///
+    /// What it sends beyond them goes into `captured.floods` as a count per minute and method. The
+    /// default is ten a second, which no client needs; an IPv6 /64 is one source. Raising it costs
+    /// disk when somebody floods: 36,000 events are about 2 MB.
+    event_limit: u32 = 36_000, "EVENTS";
+
     /// File of networks to ignore, one address or CIDR network a line, `#` before comments; empty for
     /// none.
     ///
@@ -265,6 +272,7 @@ impl Config {
             range((0.0..=3600.0).contains(&value), key, value.to_string(), "0 to 3600 seconds")?;
         }
         range(self.remote_burst >= 2, "remote-burst", self.remote_burst.to_string(), "at least 2")?;
+        range(self.event_limit >= 1, "event-limit", self.event_limit.to_string(), "at least 1")?;
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;
         let named = self.record.0.len();
         range(named >= 1, "record", named.to_string() + " methods", "at least one method")?;
@@ -297,7 +305,12 @@ impl Config {
             burst: i64::from(self.remote_burst),
             query_interval: micros(self.remote_query_interval),
         };
-        Settings { query_rate: self.query_rate, limits, record: self.record.0.iter().copied().collect() }
+        Settings {
+            event_limit: self.event_limit,
+            query_rate: self.query_rate,
+            limits,
+            record: self.record.0.iter().copied().collect(),
+        }
     }
 
     /// The settings as a TOML file in which every key carries its documentation.

@@ -19,6 +19,7 @@ use crate::clock::Micros;
 use crate::counters::Counters;
 use crate::deny::DenyList;
 use crate::event::{Attribution, Event, Short};
+use crate::floods::Floods;
 use crate::guard::{Guard, Limits};
 use crate::id::Id;
 use crate::keyspace::{Keyspace, OwnId};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What becomes an event; the rest is counted only.
     pub record: Methods,
+    /// Events of one source in a clock hour; what comes after them is counted only.
+    pub event_limit: u32,
 }
 
 /// One id at one socket.
@@ -90,6 +93,7 @@ pub struct Antenna {
     tokens: Tokens,
     guard: Guard,
     deny: DenyList,
+    floods: Floods,
     pending: Pending,
     /// Decides which of several ids at one socket a remote is shown.
     sticky: Secret,
@@ -143,6 +147,7 @@ impl Antenna {
             tokens: Tokens::new(&secret),
             guard: Guard::new(&secret, settings.limits),
             deny: DenyList::default(),
+            floods: Floods::new(&secret, settings.event_limit),
             pending: Pending::new(&secret),
             sticky: secret.derive("sticky"),
             bootstrap: Vec::new(),
@@ -167,6 +172,11 @@ impl Antenna {
             presence.candidates.retain(|node| !deny.contains(node.addr.ip()));
         }
         self.deny = deny;
+    }
+
+    /// The counts that stand in for the events of sources over their limit.
+    pub fn floods(&mut self) -> &mut Floods {
+        &mut self.floods
     }
 
     /// What happened so far.
@@ -202,15 +212,32 @@ impl Antenna {
                 let token_valid = message
                     .token
                     .map(|token| self.tokens.accept(now, datagram.socket, datagram.source.ip(), token));
-                if self.settings.record.contains(Method::of(message.method)) {
-                    self.counters.events += 1;
-                    sink.record(self.event(datagram, &message, presence, token_valid));
-                } else {
-                    self.counters.not_selected += 1;
-                }
+                self.keep(datagram, &message, presence, token_valid, sink);
                 self.answer(now, datagram, &message, presence, token_valid, sink);
                 self.notice(now, datagram, &message, presence);
             }
+        }
+    }
+
+    /// Makes an event of a query, or says in a counter why it is none.
+    fn keep(
+        &mut self,
+        datagram: &Datagram<'_>,
+        message: &Message<'_>,
+        presence: u16,
+        token_valid: Option<bool>,
+        sink: &mut impl Sink,
+    ) {
+        let (ts, source, method) = (datagram.ts, datagram.source.ip(), Method::of(message.method));
+        if !self.settings.record.contains(method) {
+            self.counters.not_selected += 1;
+        } else if self.floods.admit(ts, source) {
+            self.counters.events += 1;
+            sink.record(self.event(datagram, message, presence, token_valid));
+        } else if self.floods.count(ts, source, method) {
+            self.counters.flooding += 1;
+        } else {
+            self.counters.flooding_uncounted += 1;
         }
     }
 

@@ -30,7 +30,8 @@ impl Sink for Kept {
 fn antenna(bind: &[IpAddr], ports: u16, ids_per_port: u8) -> Antenna {
     let ports: Vec<u16> = (1000..1000 + ports).collect();
     let keyspace = Keyspace::new("seed", bind, &ports, ids_per_port, 1.0).expect("a valid keyspace");
-    let settings = Settings { query_rate: 10.0, limits: Limits::default(), record: Methods::ALL };
+    let settings =
+        Settings { query_rate: 10.0, limits: Limits::default(), record: Methods::ALL, event_limit: 36_000 };
     Antenna::new(keyspace, "secret", settings, START)
 }
 
@@ -126,6 +127,26 @@ fn what_is_not_to_be_recorded_is_answered_and_counted() {
     assert_eq!(recorded, [&b"get_peers"[..], b"vote"]);
     assert_eq!(kept.sent.len(), 4);
     assert_eq!((antenna.counters().events, antenna.counters().not_selected), (2, 3));
+    assert_eq!(antenna.counters().unaccounted(), 0);
+}
+
+#[test]
+fn a_source_over_its_limit_is_counted_and_the_others_are_not_touched() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.floods = Floods::new(&Secret::from_text("s"), 10);
+    let mut kept = Kept::default();
+    for _ in 0..25 {
+        antenna.receive(START, &from(1, &query("find_node", TARGET)), &mut kept);
+        antenna.receive(START, &from(1, b"garbage"), &mut kept);
+    }
+    for ip in 2..100 {
+        antenna.receive(START, &from(ip, &query("ping", "")), &mut kept);
+    }
+    assert_eq!(kept.events.len(), 10 + 98);
+    let floods: Vec<_> =
+        antenna.floods().ended(START + MINUTE).into_iter().map(|flood| (flood.method, flood.count)).collect();
+    assert_eq!(floods, [(Method::FindNode, 20), (Method::Garbage, 20)]);
+    assert_eq!(antenna.counters().flooding, 40);
     assert_eq!(antenna.counters().unaccounted(), 0);
 }
 
