@@ -3,7 +3,7 @@
 //!
 //! A pure core ([`keyspace`], [`krpc`], [`node`], [`routing`], [`token`], [`guard`],
 //! [`deny`], [`floods`]) turns bytes and the time into bytes and events. A thin shell ([`socket`], [`daemon`], [`writer`],
-//! [`state`]) owns sockets, clock, threads and files. Between them and the dataset stand
+//! [`state`], [`saved`]) owns sockets, clock, threads and files. Between them and the dataset stand
 //! [`spool`] and [`partition`], which know tables but not what their columns mean.
 //!
 //! On the wire this crate answers queries, sends `ping`, and sends `find_node` for its own ids.
@@ -25,6 +25,7 @@ pub mod node;
 pub mod partition;
 pub mod plan;
 pub mod routing;
+pub mod saved;
 pub mod secret;
 pub mod socket;
 pub mod sources;

@@ -133,6 +133,12 @@ impl Table {
         }
     }
 
+    /// The good nodes, those that share most bits with our id first.
+    pub fn good(&self, now: Micros) -> impl Iterator<Item = Contact> {
+        let nodes = self.buckets.iter().rev().flat_map(|bucket| &bucket.nodes);
+        nodes.filter(move |node| node.standing(now) == Standing::Good).map(|node| node.contact)
+    }
+
     /// Forgets every node that `keep` does not hold for.
     pub fn retain(&mut self, keep: impl Fn(&Contact) -> bool) {
         for bucket in &mut self.buckets {

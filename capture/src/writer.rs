@@ -6,8 +6,10 @@
 
 use crate::clock::{self, MINUTE, Micros, SECOND};
 use crate::counters::RowCounters;
+use crate::krpc::compact::Contact;
 use crate::merge::{merge, times};
 use crate::partition::seal;
+use crate::saved;
 use crate::spool::{Segment, Spool, SpoolError, rows_error};
 use crate::state::State;
 use crate::tables::{self, Gap, Reason};
@@ -37,6 +39,8 @@ pub enum Job {
     Presences(RecordBatch, Micros),
     /// Rows of `captured.floods`, in order of time.
     Floods(RecordBatch),
+    /// Good nodes, to be saved for the next start.
+    Nodes(Vec<Contact>),
     /// Rows of `captured.gaps`.
     Gaps(RecordBatch),
     /// An orderly end: everything before the given time has been handed over.
@@ -239,6 +243,12 @@ impl Appender {
                 let sum = |counts: &[u32]| counts.iter().copied().map(u64::from).sum();
                 self.progress.floods_recorded.fetch_add(sum(kept), Ordering::Relaxed);
                 self.progress.floods_lost_storage.fetch_add(sum(lost), Ordering::Relaxed);
+            }
+            Job::Nodes(nodes) => {
+                // Without them the next start takes a little longer: no outage.
+                if let Err(error) = saved::save(&self.settings.data, &self.settings.sensor, &nodes) {
+                    tracing::warn!("{error}; the next start asks the bootstrap hosts");
+                }
             }
             Job::Gaps(batch) => {
                 self.append(&schema::gaps::TABLE, &batch);

@@ -92,6 +92,26 @@ impl Antenna {
         }
     }
 
+    /// Good nodes of every presence, the nearest first; at most `most` in all, but one of each.
+    #[must_use]
+    pub fn good_nodes(&self, now: Micros, most: usize) -> Vec<Contact> {
+        let each = (most / self.presences.len()).clamp(1, CANDIDATES);
+        let tables = self.presences.iter().map(|presence| &presence.table);
+        let mut nodes: Vec<_> = tables.flat_map(|table| table.good(now).take(each)).collect();
+        nodes.sort_unstable_by_key(|node| node.addr);
+        nodes.dedup_by_key(|node| node.addr);
+        nodes
+    }
+
+    /// Makes candidates of nodes that were good some time ago, each for the presence nearest to it.
+    pub fn recall(&mut self, nodes: &[Contact]) {
+        for &node in nodes {
+            if let Some(presence) = self.sibling(&node.id, node.addr.is_ipv4()) {
+                self.offer(presence as u16, node);
+            }
+        }
+    }
+
     /// Takes note of the sender of a query: a node that asks is alive, and worth asking back.
     pub(super) fn notice(
         &mut self,

@@ -315,6 +315,26 @@ fn a_read_only_node_is_left_alone() {
     assert!(network.asked.is_empty());
 }
 
+#[test]
+fn nodes_from_before_replace_the_bootstrap_hosts() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 32, 1), 200);
+    let host = *network.nodes.keys().next().expect("a node");
+    network.antenna.set_bootstrap(vec![host]);
+    network.pass(10 * MINUTE);
+    let good = network.antenna.good_nodes(network.now, 1000);
+    assert!(good.len() >= 32, "{} nodes", good.len());
+    assert!(good.iter().all(|node| network.nodes.get(&node.addr) == Some(&node.id)));
+
+    let mut network = Network::new(antenna(&[LOOPBACK], 32, 1), 200);
+    network.antenna.set_deny(deny(&host.ip().to_string()));
+    network.antenna.recall(&good);
+    network.pass(5 * MINUTE);
+    for presence in &network.antenna.presences {
+        assert!(presence.table.len() >= 8, "{} nodes", presence.table.len());
+    }
+    assert!(!network.asked.iter().any(|(_, to, _)| *to == host), "nodes on the deny list stay out");
+}
+
 /// A deny list of these lines.
 fn deny(lines: &str) -> DenyList {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
