@@ -1,7 +1,8 @@
 //! Where every datagram went.
 //!
-//! `received = events + responses_matched + responses_unmatched + errors_matched +
-//! errors_unmatched`, and `events = rows recorded + rows lost`, each loss with its reason. What the
+//! `received = events + flooding + flooding_uncounted + not_selected + denied + responses_matched +
+//! responses_unmatched + errors_matched + errors_unmatched`, and `events = rows recorded + rows lost`,
+//! each loss with its reason; so for `flooding` and what the counts of floods add up to. What the
 //! kernel threw away before we could read it is counted beside that.
 
 /// Declares counters that start at zero and can be listed by name.
@@ -30,6 +31,15 @@ counters! {
         received,
         /// Queries and undecodable datagrams: each of them is a row of `captured.events`.
         events,
+        /// The same from sources over their limit of events: they are in the counts of
+        /// `captured.floods`.
+        flooding,
+        /// The same when there was no room for another count.
+        flooding_uncounted,
+        /// Queries and undecodable datagrams that the setting `record` leaves out.
+        not_selected,
+        /// Datagrams from networks on the deny list, unread.
+        denied,
         /// Responses to a query of ours.
         responses_matched,
         /// Responses that nobody asked for, or too late.
@@ -42,7 +52,7 @@ counters! {
         answers_sent,
         /// Answers not sent because the remote had used up its budget.
         answers_withheld,
-        /// Events that cannot be answered: undecodable, no transaction id, no sender id, no room.
+        /// Queries that cannot be answered: undecodable, no transaction id, no sender id, no room.
         events_unanswerable,
         /// Pings sent.
         pings_sent,
@@ -64,14 +74,18 @@ counters! {
 }
 
 counters! {
-    /// What became of the rows of `captured.events`.
+    /// What became of the rows of `captured.events` and the counts of `captured.floods`.
     RowCounters {
-        /// Rows in the spool.
+        /// Rows of events in the spool.
         recorded,
         /// Rows lost because the writer could not keep up.
         lost_queue_full,
         /// Rows lost because they could not be written.
         lost_storage,
+        /// Datagrams in counts that are in the spool; those of the running minute are not yet.
+        floods_recorded,
+        /// Datagrams in counts that could not be written.
+        floods_lost_storage,
     }
 }
 
@@ -81,6 +95,10 @@ impl Counters {
     pub fn unaccounted(&self) -> i128 {
         let accounted = [
             self.events,
+            self.flooding,
+            self.flooding_uncounted,
+            self.not_selected,
+            self.denied,
             self.responses_matched,
             self.responses_unmatched,
             self.errors_matched,

@@ -4,7 +4,7 @@
 //! One thread receives, decodes, answers and hands rows on; it never waits for anything but the
 //! sockets and the clock.
 
-use crate::clock::{self, Micros};
+use crate::clock::{self, MINUTE, Micros};
 use crate::config::{Config, micros};
 use crate::counters::{self, RowCounters, SocketCounters};
 use crate::event::{Event, Rows};
@@ -12,6 +12,7 @@ use crate::keyspace::Keyspace;
 use crate::krpc::Packet;
 use crate::merge::timestamps;
 use crate::node::{Antenna, Datagram, Sink};
+use crate::saved;
 use crate::socket::{Buffers, Received, Socket, untold_drops};
 use crate::spool::{Batches, Segment, Spool};
 use crate::state::{self, State};
@@ -35,6 +36,8 @@ const TICK: Duration = Duration::from_millis(100);
 const BATCH: usize = 4096;
 /// Datagrams read from one socket before the others get their turn.
 const FAIR_SHARE: usize = 64;
+/// Time between two savings of the good nodes.
+const SAVE_NODES: Micros = 10 * MINUTE;
 /// Waiting time before bootstrap names are looked up again, doubled up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(600);
@@ -61,6 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
 
     let before = State::load(&config.data, &sensor);
     let past = past_rows(&config.data, &sensor, before.as_ref(), &left, now)?;
@@ -91,13 +95,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         config.data.display()
     );
 
+    let mut antenna = Antenna::new(keyspace.clone(), &state::random()?, config.antenna(), now);
+    antenna.set_deny(config.deny_list()?);
+    antenna.recall(&saved::load(&config.data, &sensor));
     let sockets: Rc<[Socket]> = sockets.into();
     let daemon = Rc::new(RefCell::new(Daemon {
-        antenna: Antenna::new(keyspace.clone(), &state::random()?, config.antenna(), now),
+        antenna,
         buffers: Buffers::default(),
         keyspace,
         presences_from: now,
         flushed: now,
+        nodes_saved: now,
         flush_interval: micros(config.sync_interval),
         flush_rows: config.sync_rows,
         shell: Shell {
@@ -118,6 +126,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::select! {
             _ = ticks.tick() => daemon.borrow_mut().tick(clock::now()),
             Some(hosts) = hosts.recv() => daemon.borrow_mut().antenna.set_bootstrap(hosts),
+            _ = hangup.recv() => daemon.borrow_mut().read_deny_list(&config),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -241,6 +250,8 @@ struct Daemon {
     presences_from: Micros,
     /// When rows were last handed to the writer.
     flushed: Micros,
+    /// When the good nodes were last saved.
+    nodes_saved: Micros,
     flush_interval: Micros,
     flush_rows: usize,
 }
@@ -309,6 +320,7 @@ impl Daemon {
     fn flush(&mut self, now: Micros) {
         self.sweep(now, false);
         self.shell.flush();
+        self.note_floods(now);
         self.flushed = now;
         // If there is no room for it now, the next one says more.
         let _ = self.shell.writer.offer(Job::Complete(now));
@@ -332,9 +344,43 @@ impl Daemon {
         if self.shell.rows.len() >= self.flush_rows || (now - self.flushed).abs() >= self.flush_interval {
             self.flush(now);
         }
+        if (now - self.nodes_saved).abs() >= SAVE_NODES {
+            // Without room for it now, the next tick tries again.
+            let nodes = nodes_to_save(&self.antenna, now);
+            if nodes.is_none_or(|job| self.shell.writer.offer(job)) {
+                self.nodes_saved = now;
+            }
+        }
         let hour = Hour::of(self.presences_from);
         if hour < Hour::of(now) && self.note_presences(hour.end()) {
             self.log("hour ended");
+        }
+    }
+
+    /// Takes the deny list as it stands in its file now; a broken one changes nothing.
+    fn read_deny_list(&mut self, config: &Config) {
+        match config.deny_list() {
+            Ok(deny) => {
+                tracing::info!("the deny list has {} networks", deny.len());
+                self.antenna.set_deny(deny);
+            }
+            Err(error) => tracing::warn!("{error}; the list that was read before stays in force"),
+        }
+    }
+
+    /// Hands over the counts of floods of the minutes before `until`; without room for them they wait.
+    fn note_floods(&mut self, until: Micros) {
+        let floods = self.antenna.floods().ended(until);
+        if floods.is_empty() {
+            return;
+        }
+        match tables::floods(&self.shell.sensor, &floods) {
+            Ok(batch) => {
+                if self.shell.writer.offer(Job::Floods(batch)) {
+                    self.antenna.floods().forget(until);
+                }
+            }
+            Err(error) => tracing::error!("the rows of captured.floods cannot be built: {error}"),
         }
     }
 
@@ -365,17 +411,27 @@ impl Daemon {
         let until = clock::now();
         self.sweep(until, true);
         self.shell.flush();
-        let Self { antenna, shell, keyspace, presences_from, .. } = self;
+        let Self { mut antenna, shell, keyspace, presences_from, .. } = self;
         let Shell { sockets, sensor, writer, mut counters, .. } = shell;
         counters.kernel_drops += untold_drops(&sockets);
         // From here on whoever sends us something is told that nobody listens.
         drop(sockets);
         tracing::info!("sealing what was recorded");
         let presences = tables::presences(&sensor, &keyspace, presences_from, until)?;
-        let rows = writer.finish(vec![Job::Presences(presences, until), Job::Stop(until)])?;
+        let floods = tables::floods(&sensor, &antenna.floods().ended(Micros::MAX))?;
+        let mut last = vec![Job::Presences(presences, until), Job::Floods(floods)];
+        last.extend(nodes_to_save(&antenna, until));
+        last.push(Job::Stop(until));
+        let rows = writer.finish(last)?;
         log("stopped", &antenna, &counters, &rows);
         Ok(())
     }
+}
+
+/// The good nodes as work for the writer. When there is none, those saved before are of more use.
+fn nodes_to_save(antenna: &Antenna, now: Micros) -> Option<Job> {
+    let nodes = antenna.good_nodes(now, saved::MOST);
+    (!nodes.is_empty()).then_some(Job::Nodes(nodes))
 }
 
 fn log(occasion: &str, antenna: &Antenna, sockets: &SocketCounters, rows: &RowCounters) {

@@ -3,19 +3,11 @@
 //! libtorrent bans an address after 50 messages in 10 seconds, answers included, and our sockets
 //! all share a few addresses. So every answer and every query of every presence draws on the same
 //! budget, and our own queries to one remote are spaced out besides.
-//!
-//! The state is a fixed number of slots in sets of eight; a new address takes the slot of its set
-//! that has been idle longest. No stream of addresses makes it grow, and because the set is chosen
-//! by a keyed hash nobody can aim at another's slot.
 
 use crate::clock::{Micros, SECOND};
-use crate::secret::{Secret, mapped};
+use crate::secret::Secret;
+use crate::sources::Sources;
 use std::net::IpAddr;
-
-/// Addresses remembered at once: 1.5 MB of slots.
-const SLOTS: usize = 1 << 16;
-/// Slots among which an address may live.
-const WAYS: usize = 8;
 
 /// Limits for one remote address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +37,6 @@ impl Default for Limits {
 /// What one address has used up.
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    key: u64,
     /// When everything sent so far is paid for (the theoretical arrival time of GCRA).
     paid: Micros,
     /// When the next query may be sent.
@@ -54,16 +45,15 @@ struct Slot {
 
 /// Keeps what we send to each address below the limits.
 pub struct Guard {
-    secret: Secret,
     limits: Limits,
-    slots: Vec<Slot>,
+    slots: Sources<Slot>,
 }
 
 impl Guard {
     /// An empty guard.
     #[must_use]
     pub fn new(secret: &Secret, limits: Limits) -> Self {
-        Self { secret: secret.derive("guard"), limits, slots: vec![Slot::default(); SLOTS] }
+        Self { limits, slots: Sources::new(secret.derive("guard")) }
     }
 
     /// Whether an answer may go to `ip` now; if so, it is charged.
@@ -85,20 +75,13 @@ impl Guard {
         true
     }
 
-    /// The slot of `ip`, taken over from the longest idle address of its set if it has none.
+    /// The slot of `ip`, taken over from the one that has been idle longest if it has none.
     fn slot(&mut self, now: Micros, ip: IpAddr) -> &mut Slot {
-        let key = self.secret.number(&[&network(ip)]).max(1);
-        let first = (key as usize % (SLOTS / WAYS)) * WAYS;
-        let set = &mut self.slots[first..first + WAYS];
-        let i = set.iter().position(|slot| slot.key == key).unwrap_or_else(|| {
-            let idle = (0..WAYS).min_by_key(|&i| set[i].paid).unwrap_or(0);
-            set[idle] = Slot { key, paid: now, query: now };
-            idle
-        });
-        let slot = &mut set[i];
+        let fresh = Slot { paid: now, query: now };
+        let slot = self.slots.slot(ip, fresh, |slot| slot.paid);
         // After the clock was set back, debts from the future would silence us for as long.
         if slot.paid > now + 60 * SECOND {
-            *slot = Slot { key, paid: now, query: now };
+            *slot = fresh;
         }
         slot
     }
@@ -113,15 +96,6 @@ fn charge(slot: &mut Slot, now: Micros, interval: Micros, burst: i64) -> bool {
     true
 }
 
-/// What counts as one remote: an IPv4 address, or the /64 that one IPv6 host can choose from.
-fn network(ip: IpAddr) -> [u8; 16] {
-    let mut bytes = mapped(ip);
-    if ip.is_ipv6() {
-        bytes[8..].fill(0);
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,12 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_addresses_does_not_grow_the_guard() {
+    fn a_flood_of_addresses_silences_nobody() {
         let mut guard = Guard::new(&Secret::from_text("s"), Limits::default());
         for i in 0..200_000u32 {
             assert!(guard.allow_answer(SECOND, IpAddr::from(i.to_be_bytes())));
         }
-        assert_eq!(guard.slots.len(), SLOTS);
     }
 
     proptest! {

@@ -133,6 +133,19 @@ impl Table {
         }
     }
 
+    /// The good nodes, those that share most bits with our id first.
+    pub fn good(&self, now: Micros) -> impl Iterator<Item = Contact> {
+        let nodes = self.buckets.iter().rev().flat_map(|bucket| &bucket.nodes);
+        nodes.filter(move |node| node.standing(now) == Standing::Good).map(|node| node.contact)
+    }
+
+    /// Forgets every node that `keep` does not hold for.
+    pub fn retain(&mut self, keep: impl Fn(&Contact) -> bool) {
+        for bucket in &mut self.buckets {
+            bucket.nodes.retain(|node| keep(&node.contact));
+        }
+    }
+
     /// The questionable node that was silent longest and has not been asked just now.
     #[must_use]
     pub fn questionable(&self, now: Micros) -> Option<Contact> {
@@ -236,9 +249,7 @@ impl Table {
     }
 
     fn forget(&mut self, contact: &Contact) {
-        for bucket in &mut self.buckets {
-            bucket.nodes.retain(|node| node.contact.addr != contact.addr);
-        }
+        self.retain(|known| known.addr != contact.addr);
     }
 }
 

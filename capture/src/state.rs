@@ -47,16 +47,21 @@ impl State {
     /// When the file cannot be written.
     pub fn save(&self, data: &Path, sensor: &str) -> Result<(), SpoolError> {
         let path = folder(data, sensor).join("state.toml");
-        let temporary = path.with_extension("toml.tmp");
         let text = toml::to_string(self).map_err(std::io::Error::other).map_err(io_error("write", &path))?;
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_data()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(io_error("write", &path))
+        replace(&path, text.as_bytes())
     }
+}
+
+/// Writes `bytes` to `path`; after a crash the file is the old one or the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
+    let temporary = path.with_added_extension("tmp");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(io_error("write", path))
 }
 
 /// The seed of a sensor that was given none: drawn once, then kept.

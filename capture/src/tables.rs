@@ -1,10 +1,14 @@
-//! Rows of the two small captured tables: presences and gaps.
+//! Rows of the small captured tables: presences, gaps and floods.
 
 use crate::clock::Micros;
+use crate::floods::Flood;
 use crate::keyspace::Keyspace;
+use crate::krpc::Method;
 use crate::secret::mapped;
 use arrow_array::builder::FixedSizeBinaryBuilder;
-use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array, UInt32Array};
 use arrow_schema::ArrowError;
 use schema::partition::Hour;
 use std::sync::Arc;
@@ -91,6 +95,33 @@ pub fn gaps(sensor: &str, gaps: &[Gap]) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(schema::gaps::TABLE.arrow(), columns)
 }
 
+/// The rows of `floods`.
+///
+/// # Errors
+/// When the columns differ from those of [`schema::floods::TABLE`].
+pub fn floods(sensor: &str, floods: &[Flood]) -> Result<RecordBatch, ArrowError> {
+    let mut sources = FixedSizeBinaryBuilder::new(16);
+    for flood in floods {
+        sources.append_value(mapped(flood.source))?;
+    }
+    let method = |flood: &Flood| (flood.method != Method::Garbage).then_some(flood.method.as_str());
+    let columns: Vec<ArrayRef> = vec![
+        timestamps(floods.iter().map(|flood| flood.minute)),
+        Arc::new(sources.finish()),
+        Arc::new(floods.iter().map(method).collect::<StringArray>()),
+        Arc::new(UInt32Array::from_iter_values(floods.iter().map(|flood| flood.count))),
+        Arc::new(StringArray::from_iter_values(floods.iter().map(|_| sensor))),
+    ];
+    RecordBatch::try_new(schema::floods::TABLE.arrow(), columns)
+}
+
+/// How many datagrams each row of [`floods`] stands for.
+#[must_use]
+pub fn counts(floods: &RecordBatch) -> &[u32] {
+    let column = floods.column_by_name("count");
+    column.and_then(|column| column.as_primitive_opt::<UInt32Type>()).map_or(&[], |column| column.values())
+}
+
 fn timestamps(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
@@ -111,6 +142,15 @@ mod tests {
         assert!(from.iter().zip(to).all(|(from, to)| from < to && Hour::of(*from) == Hour::of(to - 1)));
         assert_eq!(from.iter().min(), Some(&(HOUR / 2)));
         assert_eq!(to.iter().max(), Some(&(3 * HOUR)));
+    }
+
+    #[test]
+    fn floods_name_the_method_as_events_do() {
+        let flood = |method| Flood { minute: 0, source: [192, 0, 2, 1].into(), method, count: 7 };
+        let rows = floods("here", &[flood(Method::Ping), flood(Method::Garbage)]).expect("rows");
+        assert_eq!(counts(&rows), [7, 7]);
+        let methods: Vec<_> = rows["method"].as_string::<i32>().iter().collect();
+        assert_eq!(methods, [Some("ping"), None]);
     }
 
     #[test]

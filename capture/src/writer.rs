@@ -6,8 +6,10 @@
 
 use crate::clock::{self, MINUTE, Micros, SECOND};
 use crate::counters::RowCounters;
+use crate::krpc::compact::Contact;
 use crate::merge::{merge, times};
 use crate::partition::seal;
+use crate::saved;
 use crate::spool::{Segment, Spool, SpoolError, rows_error};
 use crate::state::State;
 use crate::tables::{self, Gap, Reason};
@@ -35,6 +37,10 @@ pub enum Job {
     Complete(Micros),
     /// Rows of `captured.presences`, which are complete up to the given time.
     Presences(RecordBatch, Micros),
+    /// Rows of `captured.floods`, in order of time.
+    Floods(RecordBatch),
+    /// Good nodes, to be saved for the next start.
+    Nodes(Vec<Contact>),
     /// Rows of `captured.gaps`.
     Gaps(RecordBatch),
     /// An orderly end: everything before the given time has been handed over.
@@ -67,6 +73,21 @@ pub struct Writer {
 struct Progress {
     recorded: AtomicU64,
     lost_storage: AtomicU64,
+    floods_recorded: AtomicU64,
+    floods_lost_storage: AtomicU64,
+}
+
+impl Progress {
+    fn counters(&self, lost_queue_full: u64) -> RowCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RowCounters {
+            recorded: read(&self.recorded),
+            lost_queue_full,
+            lost_storage: read(&self.lost_storage),
+            floods_recorded: read(&self.floods_recorded),
+            floods_lost_storage: read(&self.floods_lost_storage),
+        }
+    }
 }
 
 impl Writer {
@@ -136,11 +157,7 @@ impl Writer {
     /// What became of the rows of events so far.
     #[must_use]
     pub fn counters(&self) -> RowCounters {
-        RowCounters {
-            recorded: self.progress.recorded.load(Ordering::Relaxed),
-            lost_queue_full: self.lost_queue_full,
-            lost_storage: self.progress.lost_storage.load(Ordering::Relaxed),
-        }
+        self.progress.counters(self.lost_queue_full)
     }
 
     /// Waits for room in the queue, does the `last` jobs, seals everything and ends both threads.
@@ -157,11 +174,7 @@ impl Writer {
         let Self { jobs, progress, thread, lost_queue_full } = self;
         drop(jobs);
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(RowCounters {
-            recorded: progress.recorded.load(Ordering::Relaxed),
-            lost_queue_full,
-            lost_storage: progress.lost_storage.load(Ordering::Relaxed),
-        })
+        Ok(progress.counters(lost_queue_full))
     }
 }
 
@@ -220,6 +233,21 @@ impl Appender {
                 if self.append(&schema::presences::TABLE, &batch) == 0 {
                     self.state.presences_until = until;
                     self.unsaved = true;
+                }
+            }
+            Job::Floods(batch) => {
+                let lost = self.append(&schema::floods::TABLE, &batch);
+                // The last rows are the lost ones.
+                let counts = tables::counts(&batch);
+                let (kept, lost) = counts.split_at(counts.len().saturating_sub(lost));
+                let sum = |counts: &[u32]| counts.iter().copied().map(u64::from).sum();
+                self.progress.floods_recorded.fetch_add(sum(kept), Ordering::Relaxed);
+                self.progress.floods_lost_storage.fetch_add(sum(lost), Ordering::Relaxed);
+            }
+            Job::Nodes(nodes) => {
+                // Without them the next start takes a little longer: no outage.
+                if let Err(error) = saved::save(&self.settings.data, &self.settings.sensor, &nodes) {
+                    tracing::warn!("{error}; the next start asks the bootstrap hosts");
                 }
             }
             Job::Gaps(batch) => {
@@ -365,6 +393,8 @@ fn seal_all(data: &Path, closed: &Receiver<Segment>) -> Result<(), SpoolError> {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::floods::Flood;
+    use crate::krpc::Method;
     use crate::spool::Batches;
 
     const HERE: &str = "here";
@@ -428,6 +458,20 @@ mod tests {
         assert_eq!(sealed(data.path()).len(), 1);
         let state = State::load(data.path(), HERE).expect("a state");
         assert_eq!((state.stopped, state.recorded_until), (true, now + 1));
+    }
+
+    #[test]
+    fn floods_are_sealed_like_every_table_and_their_datagrams_counted() {
+        let data = tempfile::tempdir().expect("a folder");
+        let now = clock::now();
+        let writer = start(data.path());
+        let flood =
+            Flood { minute: now, source: [192, 0, 2, 1].into(), method: Method::Ping, count: 1_000_000 };
+        let rows = tables::floods(HERE, &[flood, flood]).expect("rows");
+        let counters = writer.finish(vec![Job::Floods(rows), Job::Stop(now + 1)]).expect("finished");
+        assert_eq!((counters.floods_recorded, counters.floods_lost_storage), (2_000_000, 0));
+        let files = sealed(data.path());
+        assert!(files.len() == 1 && files[0].starts_with(data.path().join("captured/floods")), "{files:?}");
     }
 
     #[test]

@@ -7,7 +7,8 @@ pub const TABLE: Table = Table {
     name: "events",
     doc: "One row per query received by one presence, in order of receipt. A datagram that is no \
           KRPC message at all has a row too, with `method` null and the reason in `decode_error`. \
-          Answers are not events. The name of an announced torrent and the values of BEP 44 are \
+          Answers are not events. A source that goes on after it has used up its events of the clock \
+          hour continues in `captured.floods`. The name of an announced torrent and the values of BEP 44 are \
           content and are never stored.",
     time: "ts",
     columns: columns! {

@@ -8,6 +8,7 @@
 
 mod column;
 pub mod events;
+pub mod floods;
 pub mod gaps;
 pub mod partition;
 pub mod presences;
@@ -18,7 +19,7 @@ pub use column::{Column, Encoding, Type};
 pub use table::Table;
 
 /// Every table that `capture` writes, in the order of the data dictionary.
-pub const CAPTURED: [&Table; 3] = [&events::TABLE, &presences::TABLE, &gaps::TABLE];
+pub const CAPTURED: [&Table; 4] = [&events::TABLE, &floods::TABLE, &presences::TABLE, &gaps::TABLE];
 
 /// The captured table called `name`, without its `captured.` prefix.
 #[must_use]

@@ -8,8 +8,10 @@ mod values;
 
 pub use values::{Bootstrap, List, Ports};
 
+use crate::deny::{DenyError, DenyList};
 use crate::guard::Limits;
 use crate::keyspace::{Keyspace, KeyspaceError};
+use crate::krpc::Method;
 use crate::node::Settings;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -89,6 +91,29 @@ settings! {
     /// Letters, digits, dot, underscore and hyphen. Datasets of several sensors merge by copying
     /// files as long as their names differ.
     sensor: String = String::new(), "NAME";
+
+    /// Methods that are recorded, separated by commas.
+    ///
+    /// ping, find_node, get_peers, announce_peer, get, put, sample_infohashes, `other` for any other
+    /// name and `garbage` for what cannot be read. The rest is answered all the same and counted.
+    /// Leaving find_node and ping out saves most of the disk on a busy sensor, and with it the sight
+    /// of who crawls the network.
+    record: List<Method> = List(Method::ALL.to_vec()), "METHOD,…";
+
+    /// Events of one source address in a clock hour.
+    ///
+    /// What it sends beyond them goes into `captured.floods` as a count per minute and method. The
+    /// default is ten a second, which no client needs; an IPv6 /64 is one source. Raising it costs
+    /// disk when somebody floods: 36,000 events are about 2 MB.
+    event_limit: u32 = 36_000, "EVENTS";
+
+    /// File of networks to ignore, one address or CIDR network a line, `#` before comments; empty for
+    /// none.
+    ///
+    /// Datagrams from them are counted, but neither answered nor recorded, and they are asked nothing.
+    /// SIGHUP makes a running sensor read the file again; a file that cannot be understood then leaves
+    /// the old list in force.
+    deny: PathBuf = PathBuf::new(), "FILE";
 
     /// Text that all node ids follow from; empty for one that is drawn once and kept in the spool.
     ///
@@ -181,6 +206,9 @@ pub enum ConfigError {
     /// Addresses and ports that make no keyspace.
     #[error(transparent)]
     Keyspace(#[from] KeyspaceError),
+    /// A deny list that cannot be used.
+    #[error(transparent)]
+    Deny(#[from] DenyError),
 }
 
 impl Config {
@@ -244,8 +272,21 @@ impl Config {
             range((0.0..=3600.0).contains(&value), key, value.to_string(), "0 to 3600 seconds")?;
         }
         range(self.remote_burst >= 2, "remote-burst", self.remote_burst.to_string(), "at least 2")?;
+        range(self.event_limit >= 1, "event-limit", self.event_limit.to_string(), "at least 1")?;
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;
-        self.keyspace("").map(drop).map_err(ConfigError::from)
+        let named = self.record.0.len();
+        range(named >= 1, "record", named.to_string() + " methods", "at least one method")?;
+        self.keyspace("")?;
+        self.deny_list()?;
+        Ok(())
+    }
+
+    /// The networks to ignore, as the file lists them now.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub fn deny_list(&self) -> Result<DenyList, DenyError> {
+        if self.deny.as_os_str().is_empty() { Ok(DenyList::default()) } else { DenyList::load(&self.deny) }
     }
 
     /// The presences of these settings, with ids that follow from `seed`.
@@ -264,7 +305,12 @@ impl Config {
             burst: i64::from(self.remote_burst),
             query_interval: micros(self.remote_query_interval),
         };
-        Settings { query_rate: self.query_rate, limits }
+        Settings {
+            event_limit: self.event_limit,
+            query_rate: self.query_rate,
+            limits,
+            record: self.record.0.iter().copied().collect(),
+        }
     }
 
     /// The settings as a TOML file in which every key carries its documentation.
@@ -349,14 +395,33 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for text in ["ids-per-port = 17", "rotate-share = 1.5", "sync-interval = 0", "remote-burst = 1"] {
+        for text in [
+            "ids-per-port = 17",
+            "rotate-share = 1.5",
+            "sync-interval = 0",
+            "remote-burst = 1",
+            "record = \"\"",
+        ] {
             let key = text.split(' ').next().expect("a key");
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(key), "{error}");
         }
         assert!(read("ports = \"9-7\"").is_err());
         assert!(read("ports = 6881").is_ok());
+        assert!(read("record = [\"get_peers\", \"garbage\"]").is_ok());
+        let error = read("record = \"get_peer\"").expect_err("unknown").to_string();
+        assert!(error.contains("`get_peer`") && error.contains("announce_peer"), "{error}");
         assert!(read("bind = [\"0.0.0.0\", \"::\"]").is_ok());
+    }
+
+    #[test]
+    fn a_deny_list_that_cannot_be_used_is_refused() {
+        let error = read("deny = \"/nowhere/deny\"").expect_err("no file").to_string();
+        assert!(error.contains("/nowhere/deny"), "{error}");
+        let list = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(list.path(), "192.0.2.0/24").expect("written");
+        let config = read(&format!("deny = {:?}", list.path())).expect("valid");
+        assert!(config.deny_list().expect("a list").contains(Ipv4Addr::new(192, 0, 2, 1).into()));
     }
 
     #[test]

@@ -8,10 +8,12 @@ pub mod decode;
 pub mod encode;
 mod lenient;
 pub mod message;
+pub mod method;
 
 pub use decode::decode;
 pub use encode::{Encoder, Failure, Outbound, Packet, Reply};
 pub use message::{Flaw, Kind, Message, Want};
+pub use method::{Method, Methods};
 
 /// Nesting that no real message comes near; deeper ones are refused.
 const MAX_DEPTH: usize = 16;

@@ -102,8 +102,8 @@ impl Antenna {
         }
     }
 
-    /// The presence of the other address family that is nearest to `near`.
-    fn sibling(&self, near: &Id, is_ipv4: bool) -> Option<usize> {
+    /// The presence of one address family that is nearest to `near`.
+    pub(super) fn sibling(&self, near: &Id, is_ipv4: bool) -> Option<usize> {
         (0..self.presences.len())
             .filter(|&i| self.presences[i].is_ipv4 == is_ipv4)
             .min_by_key(|&i| self.presences[i].id.get().distance(near))

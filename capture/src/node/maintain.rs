@@ -92,6 +92,26 @@ impl Antenna {
         }
     }
 
+    /// Good nodes of every presence, the nearest first; at most `most` in all, but one of each.
+    #[must_use]
+    pub fn good_nodes(&self, now: Micros, most: usize) -> Vec<Contact> {
+        let each = (most / self.presences.len()).clamp(1, CANDIDATES);
+        let tables = self.presences.iter().map(|presence| &presence.table);
+        let mut nodes: Vec<_> = tables.flat_map(|table| table.good(now).take(each)).collect();
+        nodes.sort_unstable_by_key(|node| node.addr);
+        nodes.dedup_by_key(|node| node.addr);
+        nodes
+    }
+
+    /// Makes candidates of nodes that were good some time ago, each for the presence nearest to it.
+    pub fn recall(&mut self, nodes: &[Contact]) {
+        for &node in nodes {
+            if let Some(presence) = self.sibling(&node.id, node.addr.is_ipv4()) {
+                self.offer(presence as u16, node);
+            }
+        }
+    }
+
     /// Takes note of the sender of a query: a node that asks is alive, and worth asking back.
     pub(super) fn notice(
         &mut self,
@@ -115,6 +135,7 @@ impl Antenna {
         let presence = &self.presences[usize::from(number)];
         if presence.is_ipv4 != contact.addr.is_ipv4()
             || !presence.reach.admits(contact.addr)
+            || self.deny.contains(contact.addr.ip())
             || self.is_own(&contact.id)
             || !presence.table.wants(&contact)
         {
@@ -207,6 +228,7 @@ impl Antenna {
             if neighbour.is_none()
                 && usize::from(shown) == number
                 && host.is_ipv4() == self.presences[number].is_ipv4
+                && !self.deny.contains(host.ip())
                 && self.guard.allow_query(now, host.ip())
             {
                 self.ask(now, number, host, None, &Ask::FindNode(id), sink);

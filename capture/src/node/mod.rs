@@ -17,12 +17,14 @@ mod tests;
 
 use crate::clock::Micros;
 use crate::counters::Counters;
+use crate::deny::DenyList;
 use crate::event::{Attribution, Event, Short};
+use crate::floods::Floods;
 use crate::guard::{Guard, Limits};
 use crate::id::Id;
 use crate::keyspace::{Keyspace, OwnId};
 use crate::krpc::compact::Contact;
-use crate::krpc::{self, Encoder, Kind, Message, Packet};
+use crate::krpc::{self, Encoder, Kind, Message, Method, Methods, Packet};
 use crate::routing::Table;
 use crate::secret::{Secret, mapped};
 use crate::token::Tokens;
@@ -61,6 +63,10 @@ pub struct Settings {
     pub query_rate: f64,
     /// What one remote address may be sent.
     pub limits: Limits,
+    /// What becomes an event; the rest is counted only.
+    pub record: Methods,
+    /// Events of one source in a clock hour; what comes after them is counted only.
+    pub event_limit: u32,
 }
 
 /// One id at one socket.
@@ -86,6 +92,8 @@ pub struct Antenna {
     presences: Vec<Presence>,
     tokens: Tokens,
     guard: Guard,
+    deny: DenyList,
+    floods: Floods,
     pending: Pending,
     /// Decides which of several ids at one socket a remote is shown.
     sticky: Secret,
@@ -138,6 +146,8 @@ impl Antenna {
             presences,
             tokens: Tokens::new(&secret),
             guard: Guard::new(&secret, settings.limits),
+            deny: DenyList::default(),
+            floods: Floods::new(&secret, settings.event_limit),
             pending: Pending::new(&secret),
             sticky: secret.derive("sticky"),
             bootstrap: Vec::new(),
@@ -153,6 +163,20 @@ impl Antenna {
     /// The hosts that presences without any node ask first.
     pub fn set_bootstrap(&mut self, hosts: Vec<SocketAddr>) {
         self.bootstrap = hosts;
+    }
+
+    /// The networks to ignore from now on; nodes in them are forgotten.
+    pub fn set_deny(&mut self, deny: DenyList) {
+        for presence in &mut self.presences {
+            presence.table.retain(|node| !deny.contains(node.addr.ip()));
+            presence.candidates.retain(|node| !deny.contains(node.addr.ip()));
+        }
+        self.deny = deny;
+    }
+
+    /// The counts that stand in for the events of sources over their limit.
+    pub fn floods(&mut self) -> &mut Floods {
+        &mut self.floods
     }
 
     /// What happened so far.
@@ -176,19 +200,44 @@ impl Antenna {
     /// Takes a datagram at `now`. Any bytes are fine.
     pub fn receive(&mut self, now: Micros, datagram: &Datagram<'_>, sink: &mut impl Sink) {
         self.counters.received += 1;
+        if self.deny.contains(datagram.source.ip()) {
+            self.counters.denied += 1;
+            return;
+        }
         let message = krpc::decode(datagram.payload);
         match message.kind {
             Kind::Response | Kind::Error => self.receive_answer(now, datagram, &message),
             Kind::Query | Kind::Unknown => {
-                self.counters.events += 1;
                 let presence = self.presence_for(datagram.socket, datagram.source);
                 let token_valid = message
                     .token
                     .map(|token| self.tokens.accept(now, datagram.socket, datagram.source.ip(), token));
-                sink.record(self.event(datagram, &message, presence, token_valid));
+                self.keep(datagram, &message, presence, token_valid, sink);
                 self.answer(now, datagram, &message, presence, token_valid, sink);
                 self.notice(now, datagram, &message, presence);
             }
+        }
+    }
+
+    /// Makes an event of a query, or says in a counter why it is none.
+    fn keep(
+        &mut self,
+        datagram: &Datagram<'_>,
+        message: &Message<'_>,
+        presence: u16,
+        token_valid: Option<bool>,
+        sink: &mut impl Sink,
+    ) {
+        let (ts, source, method) = (datagram.ts, datagram.source.ip(), Method::of(message.method));
+        if !self.settings.record.contains(method) {
+            self.counters.not_selected += 1;
+        } else if self.floods.admit(ts, source) {
+            self.counters.events += 1;
+            sink.record(self.event(datagram, message, presence, token_valid));
+        } else if self.floods.count(ts, source, method) {
+            self.counters.flooding += 1;
+        } else {
+            self.counters.flooding_uncounted += 1;
         }
     }
 

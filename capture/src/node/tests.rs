@@ -30,7 +30,9 @@ impl Sink for Kept {
 fn antenna(bind: &[IpAddr], ports: u16, ids_per_port: u8) -> Antenna {
     let ports: Vec<u16> = (1000..1000 + ports).collect();
     let keyspace = Keyspace::new("seed", bind, &ports, ids_per_port, 1.0).expect("a valid keyspace");
-    Antenna::new(keyspace, "secret", Settings { query_rate: 10.0, limits: Limits::default() }, START)
+    let settings =
+        Settings { query_rate: 10.0, limits: Limits::default(), record: Methods::ALL, event_limit: 36_000 };
+    Antenna::new(keyspace, "secret", settings, START)
 }
 
 fn from(ip: u32, payload: &[u8]) -> Datagram<'_> {
@@ -102,6 +104,49 @@ fn garbage_is_recorded_and_not_answered() {
         assert_eq!(ask(&mut antenna, 1, garbage), None);
     }
     assert_eq!(antenna.counters().events_unanswerable, 4);
+    assert_eq!(antenna.counters().unaccounted(), 0);
+}
+
+#[test]
+fn what_is_not_to_be_recorded_is_answered_and_counted() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.settings.record = [Method::GetPeers, Method::Other].into_iter().collect();
+    let mut kept = Kept::default();
+    for (ip, (method, arguments)) in
+        (0..).zip([("ping", ""), ("get_peers", HASH), ("vote", HASH), ("find_node", TARGET)])
+    {
+        antenna.receive(START, &from(ip, &query(method, arguments)), &mut kept);
+    }
+    antenna.receive(START, &from(9, b"\xff"), &mut kept);
+    let recorded: Vec<_> = kept
+        .events
+        .iter()
+        .filter_map(|event| event.method)
+        .map(|method| method.as_bytes().to_vec())
+        .collect();
+    assert_eq!(recorded, [&b"get_peers"[..], b"vote"]);
+    assert_eq!(kept.sent.len(), 4);
+    assert_eq!((antenna.counters().events, antenna.counters().not_selected), (2, 3));
+    assert_eq!(antenna.counters().unaccounted(), 0);
+}
+
+#[test]
+fn a_source_over_its_limit_is_counted_and_the_others_are_not_touched() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.floods = Floods::new(&Secret::from_text("s"), 10);
+    let mut kept = Kept::default();
+    for _ in 0..25 {
+        antenna.receive(START, &from(1, &query("find_node", TARGET)), &mut kept);
+        antenna.receive(START, &from(1, b"garbage"), &mut kept);
+    }
+    for ip in 2..100 {
+        antenna.receive(START, &from(ip, &query("ping", "")), &mut kept);
+    }
+    assert_eq!(kept.events.len(), 10 + 98);
+    let floods: Vec<_> =
+        antenna.floods().ended(START + MINUTE).into_iter().map(|flood| (flood.method, flood.count)).collect();
+    assert_eq!(floods, [(Method::FindNode, 20), (Method::Garbage, 20)]);
+    assert_eq!(antenna.counters().flooding, 40);
     assert_eq!(antenna.counters().unaccounted(), 0);
 }
 
@@ -268,6 +313,70 @@ fn a_read_only_node_is_left_alone() {
     network.antenna.receive(START, &from(1, payload), &mut Kept::default());
     network.pass(MINUTE);
     assert!(network.asked.is_empty());
+}
+
+#[test]
+fn nodes_from_before_replace_the_bootstrap_hosts() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 32, 1), 200);
+    let host = *network.nodes.keys().next().expect("a node");
+    network.antenna.set_bootstrap(vec![host]);
+    network.pass(10 * MINUTE);
+    let good = network.antenna.good_nodes(network.now, 1000);
+    assert!(good.len() >= 32, "{} nodes", good.len());
+    assert!(good.iter().all(|node| network.nodes.get(&node.addr) == Some(&node.id)));
+
+    let mut network = Network::new(antenna(&[LOOPBACK], 32, 1), 200);
+    network.antenna.set_deny(deny(&host.ip().to_string()));
+    network.antenna.recall(&good);
+    network.pass(5 * MINUTE);
+    for presence in &network.antenna.presences {
+        assert!(presence.table.len() >= 8, "{} nodes", presence.table.len());
+    }
+    assert!(!network.asked.iter().any(|(_, to, _)| *to == host), "nodes on the deny list stay out");
+}
+
+/// A deny list of these lines.
+fn deny(lines: &str) -> DenyList {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), lines).expect("written");
+    DenyList::load(file.path()).expect("a list")
+}
+
+#[test]
+fn who_is_denied_is_counted_and_nothing_else() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.set_deny(deny("127.1.0.8/29"));
+    let mut kept = Kept::default();
+    for ip in 0..32 {
+        antenna.receive(START, &from(ip, &query("ping", "")), &mut kept);
+        antenna.receive(START, &from(ip, b"garbage"), &mut kept);
+    }
+    assert_eq!((kept.events.len(), kept.sent.len()), (48, 24));
+    assert_eq!((antenna.counters().denied, antenna.counters().events), (16, 48));
+    assert_eq!(antenna.counters().unaccounted(), 0);
+}
+
+#[test]
+fn who_is_denied_is_forgotten_and_not_asked_again() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 16, 1), 100);
+    let host = *network.nodes.keys().next().expect("a node");
+    network.antenna.set_bootstrap(vec![host]);
+    network.pass(10 * MINUTE);
+    let is_denied = |addr: &SocketAddr| addr.ip() == host.ip() || addr.ip() < Ipv4Addr::new(127, 2, 64, 0);
+    assert!(network.asked.iter().any(|(_, to, _)| is_denied(to)));
+    network.antenna.set_deny(deny(&format!("127.2.0.0/18\n{}", host.ip())));
+    network.asked.clear();
+    network.pass(HOUR);
+    assert!(!network.asked.is_empty());
+    assert!(!network.asked.iter().any(|(_, to, _)| is_denied(to)));
+    let mut found = Vec::new();
+    for presence in &network.antenna.presences {
+        presence.table.closest(network.now, &presence.id.get(), &mut found);
+        assert!(!found.iter().any(|contact| is_denied(&contact.addr)));
+    }
+    network.antenna.set_deny(DenyList::default());
+    network.pass(HOUR);
+    assert!(network.asked.iter().any(|(_, to, _)| is_denied(to)), "and asked again when it may be");
 }
 
 #[test]
