@@ -208,18 +208,11 @@ pub fn write_partitions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{self, Gap, Reason};
+    use crate::tables::sample::{HERE, gaps};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
     use schema::gaps::TABLE;
     use schema::partition::{HOUR, Hour};
-
-    const HERE: &str = "here";
-
-    fn gaps(starts: &[Micros]) -> RecordBatch {
-        let gap = |&start| Gap { start, end: start + 1, reason: Reason::Killed };
-        tables::gaps(HERE, &starts.iter().map(gap).collect::<Vec<_>>()).expect("rows")
-    }
 
     fn read(path: &Path) -> Vec<Micros> {
         let file = File::open(path).expect("opened");

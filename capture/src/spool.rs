@@ -492,17 +492,9 @@ fn conform(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Arrow
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::{self, Gap, Reason};
+    use crate::tables::sample::{HERE, gaps};
     use schema::gaps::TABLE;
     use schema::partition::HOUR;
-
-    const HERE: &str = "here";
-
-    /// A batch with a row for each of `starts`, told apart by their ends.
-    fn gaps(starts: &[Micros]) -> RecordBatch {
-        let gap = |&start| Gap { start, end: start + 1, reason: Reason::Killed };
-        tables::gaps(HERE, &starts.iter().map(gap).collect::<Vec<_>>()).expect("rows")
-    }
 
     fn read(path: &Path) -> Vec<Micros> {
         let batches = Batches::open(&TABLE, path).expect("opened");

@@ -126,6 +126,21 @@ fn timestamps(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
 
+/// Rows for tests of what knows tables but not their columns.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    /// Name of the sensor that the rows come from.
+    pub(crate) const HERE: &str = "here";
+
+    /// A batch with a row for each of `starts`.
+    pub(crate) fn gaps(starts: &[Micros]) -> RecordBatch {
+        let gap = |&start| Gap { start, end: start + 1, reason: Reason::Killed };
+        super::gaps(HERE, &starts.iter().map(gap).collect::<Vec<_>>()).expect("rows")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
