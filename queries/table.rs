@@ -16,7 +16,7 @@ pub struct Table {
     pub parameters: &'static [Parameter],
     /// The columns that the query must produce, in this order.
     pub columns: &'static [Column],
-    /// `query.sql`: one SELECT over `captured.*` and `derived.*`.
+    /// `query.sql`: one SELECT over `captured.*`, `derived.*` and `user.*`.
     pub query: &'static str,
     /// `summary.sql`: this table's part of the plain report.
     pub summary: Option<&'static str>,
@@ -44,17 +44,33 @@ pub struct View {
     pub flag: &'static str,
     /// One line for the help.
     pub help: &'static str,
-    /// What the flag takes, if anything; the SQL sees it as `$argument`.
+    /// What the flag takes, if anything; the SQL sees it as [`Argument::parameters`].
     pub argument: Option<Argument>,
-    /// SQL in sections: each starts with a comment line `-- section: Title`.
+    /// SQL in sections: see [`sections`]. Columns that hold an operator, an AS number, an infohash
+    /// or a country are called `operator`, `asn`, `infohash` and `country`: by these names rows are
+    /// hidden at the user's wish.
     pub sql: &'static str,
 }
 
 /// What the flag of a view takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// An infohash: 40 hexadecimal digits, bound as lower-case text.
+    /// An infohash, bound as `$infohash`: 40 lower-case hexadecimal digits.
     Infohash,
+    /// An operator or an autonomous system: `$operator`, text as `ip_text` writes it, and `$asn`,
+    /// UINT. One of them is null.
+    Operator,
+}
+
+impl Argument {
+    /// The names under which SQL sees what the flag was given.
+    #[must_use]
+    pub fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Infohash => &["infohash"],
+            Self::Operator => &["operator", "asn"],
+        }
+    }
 }
 
 /// One titled result of a view.
@@ -64,6 +80,8 @@ pub struct Section {
     pub title: &'static str,
     /// One SELECT.
     pub sql: &'static str,
+    /// For a section that is drawn as a picture: what its levels mean, the lowest first.
+    pub grid: Option<&'static str>,
 }
 
 impl Table {
@@ -81,11 +99,16 @@ impl Table {
     }
 }
 
-/// The sections of a `summary.sql` or `report.sql`.
+/// The sections of a `summary.sql` or `report.sql`. Each starts with a comment line
+/// `-- section: Title`. A second line `-- grid: few, some, …, many` has it drawn for people as a
+/// picture instead of a table: its columns `row`, `col` and `level`, all from 0, give every cell one
+/// of the levels named in that line, the lowest first.
 pub fn sections(sql: &'static str) -> impl Iterator<Item = Section> {
     sql.split("-- section: ").skip(1).map(|part| {
         let (title, sql) = part.split_once('\n').unwrap_or((part, ""));
-        Section { title: title.trim(), sql: sql.trim() }
+        let sql = sql.trim();
+        let grid = sql.strip_prefix("-- grid: ").and_then(|rest| rest.lines().next());
+        Section { title: title.trim(), sql, grid: grid.map(str::trim) }
     })
 }
 
@@ -118,3 +141,19 @@ macro_rules! folder {
     };
 }
 pub(crate) use folder;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_is_made_of_titled_sections() {
+        let sql =
+            "-- about the view\n-- section: One\nSELECT 1\n\n-- section: Two\n-- grid: low, high\nSELECT 2\n";
+        let found: Vec<_> = sections(sql).collect();
+        let titles: Vec<_> = found.iter().map(|section| section.title).collect();
+        assert_eq!(titles, ["One", "Two"]);
+        assert_eq!(found[0].sql, "SELECT 1");
+        assert_eq!([found[0].grid, found[1].grid], [None, Some("low, high")]);
+    }
+}

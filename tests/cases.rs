@@ -4,7 +4,7 @@
 //! query; a case names only the columns that matter to it.
 
 use analyze::config::Config;
-use analyze::plan::{Source, Tier, sources};
+use analyze::plan::sources;
 use analyze::{run, session};
 use anyhow::{Context, Result, bail, ensure};
 use datafusion::arrow::array::RecordBatch;
@@ -65,13 +65,13 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
     let config =
         if case.parameters.is_empty() { Config::default() } else { Config::parse(&section.to_string())? };
     let context = session::session(&config.engine())?;
-    let known = sources(&context, table.query)?;
+    let known = sources(table.query)?;
     for name in case.given.keys() {
         ensure!(known.iter().any(|source| source.to_string() == *name), "the query does not read {name}");
     }
     for source in known {
         let rows = case.given.get(&source.to_string()).map_or(&[][..], Vec::as_slice);
-        let batch = given::batch(columns(source)?, rows).with_context(|| source.to_string())?;
+        let batch = given::batch(source.columns(), rows).with_context(|| source.to_string())?;
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
         session::register(&context, source, Arc::new(table))?;
     }
@@ -84,14 +84,6 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
     let schema = batches.first().map_or(declared, RecordBatch::schema);
     let result = concat_batches(&schema, &batches)?;
     compare(table.columns, &result, &case.expect)
-}
-
-fn columns(source: Source) -> Result<&'static [Column]> {
-    let columns = match source.tier {
-        Tier::Captured => schema::captured(source.name).map(|table| table.columns),
-        Tier::Derived => queries::table(source.name).map(|table| table.columns),
-    };
-    columns.with_context(|| format!("there is no {source}"))
 }
 
 fn compare(columns: &[Column], result: &RecordBatch, expect: &[toml::Table]) -> Result<()> {

@@ -2,6 +2,7 @@
 //! is wrong, and the exit code that goes with it.
 
 use crate::live::program;
+use serde_json::Value;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -102,11 +103,147 @@ fn every_view_and_table_comes_in_every_format() {
             all.extend(["--data", data, "--format", format]);
             answer("analyze", &all)
         };
-        let json: serde_json::Value = serde_json::from_str(&in_format("json")).expect("JSON");
+        let json: Value = serde_json::from_str(&in_format("json")).expect("JSON");
         assert!(json.as_array().is_some_and(|rows| !rows.is_empty()), "{arguments:?}: {json}");
         assert!(in_format("csv").lines().filter(|line| line.contains(',')).count() > 1, "{arguments:?}");
-        assert!(!in_format("table").contains('\u{1b}'), "{arguments:?}: colour in a pipe");
+        let (table, markdown) = (in_format("table"), in_format("markdown"));
+        assert!(!(table + &markdown).contains('\u{1b}'), "{arguments:?}: colour in a pipe");
+        assert!(markdown.contains("|--"), "{arguments:?}: {markdown}");
     }
+}
+
+/// What `report` answers as JSON, and what it says about it.
+fn report(data: &Path, arguments: &[&str]) -> (Value, String) {
+    let data = data.to_str().expect("UTF-8");
+    let output = run("analyze", &[&["report", "--data", data, "--format", "json"], arguments].concat());
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(OK), "{arguments:?}: {said}");
+    (serde_json::from_slice(&output.stdout).expect("JSON"), said)
+}
+
+fn remove_day(data: &Path, day: &str) {
+    for table in ["events", "presences"] {
+        let folder = data.join("captured").join(table).join(format!("date={day}"));
+        std::fs::remove_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    }
+}
+
+/// Day tables never read ahead, so the first two days look the same with and without those after them.
+#[test]
+fn a_period_is_answered_as_if_nothing_else_was_held() {
+    let (all, two) = (sample(), sample());
+    for day in 7..=11 {
+        remove_day(two.path(), &format!("2026-01-{day:02}"));
+    }
+    let (wanted, said) = report(two.path(), &["--behavior"]);
+    assert_eq!(said, "");
+    for period in [vec!["--until", "2026-01-06"], vec!["--since", "7d", "--until", "2026-01-07 00:00"]] {
+        let (got, said) = report(all.path(), &[&["--behavior"], period.as_slice()].concat());
+        assert!(said.contains("whole days, 2026-01-05 to 2026-01-06"), "{said}");
+        assert_eq!(got, wanted, "{period:?}");
+    }
+    let (whole, _) = report(all.path(), &["--behavior"]);
+    assert_ne!(whole, wanted, "a period must change nothing that is kept");
+
+    let path = all.path().to_str().expect("UTF-8");
+    let days = answer("analyze", &["report", "--data", path, "--hours", "24", "--format", "markdown"]);
+    assert!(days.contains("2026-01-11") && !days.contains("2026-01-10"), "{days}");
+    let said = refusal("analyze", &["report", "--data", path, "--since", "2026-02-01"], NO_DATA);
+    assert!(said.contains("2026-01-05 to 2026-01-11"), "{said}");
+    let said = refusal("analyze", &["report", "--data", path, "--since", "soon"], USAGE);
+    assert!(said.contains("soon") && said.contains("2026-01-05") && said.contains("7d"), "{said}");
+}
+
+#[test]
+fn lists_hide_rows_and_change_no_number() {
+    let data = sample();
+    let (plain, _) = report(data.path(), &["--behavior"]);
+    let section = |report: &Value, title: &str| -> Value {
+        let sections = report.as_array().expect("sections");
+        sections.iter().find(|section| section["title"] == title).expect("the section").clone()
+    };
+    let all = section(&plain, "Most looked up");
+    let rows = all["rows"].as_array().expect("rows");
+    let hash = rows[0]["infohash"].as_str().expect("an infohash");
+
+    let list = data.path().join("list.txt");
+    std::fs::write(&list, format!("{hash} # the busiest\n")).expect("a file");
+    let list = format!("@{}", list.display());
+    let (less, said) = report(data.path(), &["--behavior", "--hide", &list, "--hide", "AS64496"]);
+    let shown = section(&less, "Most looked up");
+    assert_eq!(shown["rows"].as_array().expect("rows")[..], rows[1..]);
+    assert_eq!((&shown["hidden"], shown["total"].as_u64()), (&Value::from(1), Some(rows.len() as u64 - 1)));
+    assert_eq!(section(&less, "Label breakdown"), section(&plain, "Label breakdown"));
+    assert!(said.contains("No section has a column `asn`"), "{said}");
+
+    let (only, _) = report(data.path(), &["--behavior", "--only", hash]);
+    assert_eq!(section(&only, "Most looked up")["rows"].as_array().expect("rows")[..], rows[..1]);
+    let path = data.path().to_str().expect("UTF-8");
+    let text = answer("analyze", &["report", "--behavior", "--data", path, "--hide", hash]);
+    assert!(text.contains("more hidden by your lists"), "{text}");
+    let said = refusal("analyze", &["report", "--data", path, "--hide", "example.org"], USAGE);
+    assert!(said.contains("`example.org`") && said.contains("40 hexadecimal digits"), "{said}");
+}
+
+#[test]
+fn rows_are_sorted_by_a_column_that_exists() {
+    let data = sample();
+    let (sorted, _) = report(data.path(), &["--behavior", "--sort", "observer score:desc"]);
+    let sections = sorted.as_array().expect("sections");
+    let section = sections.iter().find(|section| section["title"] == "Most looked up").expect("the section");
+    let rows = section["rows"].as_array().expect("rows");
+    let scores: Vec<_> = rows.iter().map(|row| row["observer_score"].as_f64().expect("a number")).collect();
+    assert!(scores.first() > scores.last() && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    let path = data.path().to_str().expect("UTF-8");
+    let said = refusal("analyze", &["report", "--behavior", "--data", path, "--sort", "evnts"], USAGE);
+    assert!(
+        said.contains("`evnts`") && said.contains("burst_score, ") && said.contains("events, "),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_user_names_parties_in_a_file() {
+    let data = sample();
+    let path = data.path().to_str().expect("UTF-8");
+    let actors = data.path().join("actors.csv");
+    std::fs::write(&actors, "party,label,note\n192.0.2.0/24,hosting,\nAS64496,measurement_node,seen\n")
+        .expect("a file");
+    std::fs::write(data.path().join("analyze.toml"), "actors = \"actors.csv\"\n").expect("a file");
+    let config = data.path().join("analyze.toml");
+    let config = config.to_str().expect("UTF-8");
+    let query =
+        "SELECT network, ip_text(network_end) AS last, asn, label, note FROM user.actors ORDER BY asn";
+    let rows = answer("analyze", &["sql", query, "--data", path, "--config", config, "--format", "csv"]);
+    assert_eq!(
+        rows,
+        "network,last,asn,label,note\n,,64496,measurement_node,seen\n192.0.2.0/24,192.0.2.255,,hosting,\n"
+    );
+
+    std::fs::write(&actors, "party,label,note\nexample.org,x,\n").expect("a file");
+    let actors = actors.to_str().expect("UTF-8");
+    let said = refusal("analyze", &["report", "--data", path, "--actors", actors], USAGE);
+    assert!(said.contains(actors) && said.contains("line 2") && said.contains("`example.org`"), "{said}");
+}
+
+#[test]
+fn a_detector_explains_itself() {
+    let data = sample();
+    let config = data.path().join("analyze.toml");
+    std::fs::write(&config, "[hash_behavior_profiles]\nmin_events = 30\n").expect("a file");
+    let config = config.to_str().expect("UTF-8");
+    for table in queries::TABLES {
+        let page = answer("analyze", &["explain", table.name, "--config", config]);
+        assert!(page.contains(&table.doc()), "{page}");
+        for parameter in table.parameters {
+            assert!(page.contains(&format!("`{} = ", parameter.name)), "{}: {page}", parameter.name);
+        }
+    }
+    let page = answer("analyze", &["explain", "hash_behavior_profiles", "--config", config]);
+    assert!(page.contains("`min_events = 30` events (set in the configuration; default: 10)"), "{page}");
+    assert!(page.contains("* `derived.pair_days`") && page.contains("`analyze report --behavior`"), "{page}");
+    let said = refusal("analyze", &["explain", "hash_behaviour"], USAGE);
+    assert!(said.contains("`hash_behaviour`") && said.contains("hash_behavior_profiles"), "{said}");
 }
 
 #[test]
@@ -118,8 +255,8 @@ fn the_same_answer_takes_no_second_computation() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(expected), "{said}");
     };
-    count("computed 13 files, 0 were up to date");
-    count("computed 0 files, 13 were up to date");
+    count("computed 29 files, 0 were up to date");
+    count("computed 0 files, 29 were up to date");
     let tables = answer("analyze", &["tables", "--data", data]);
     assert!(tables.contains("up to date") && !tables.contains("stale"), "{tables}");
 }
@@ -131,6 +268,13 @@ fn what_there_is_no_data_on_has_an_exit_code_of_its_own() {
     let hash = "00112233445566778899aabbccddeeff00112233";
     let said = refusal("analyze", &["report", "--hash", hash, "--data", path], NO_DATA);
     assert!(said.contains(hash) && said.contains("was not seen") && said.contains(path), "{said}");
+
+    let metrics = data.path().join("captured/system_metrics");
+    if metrics.is_dir() {
+        std::fs::remove_dir_all(metrics).expect("a folder less");
+    }
+    let said = refusal("analyze", &["metrics", "--data", path], NO_DATA);
+    assert!(said.contains("captured.system_metrics has no row") && said.contains(path), "{said}");
 
     let empty = tempfile::tempdir().expect("a temporary folder");
     let path = empty.path().to_str().expect("UTF-8");

@@ -90,7 +90,7 @@ fn default(ty: Type) -> Result<ScalarValue> {
         Type::Bool => parse(ty, &Value::Boolean(false)),
         Type::F64 => parse(ty, &Value::Float(0.0)),
         Type::Port | Type::U8 | Type::U16 | Type::U32 | Type::I64 => parse(ty, &Value::Integer(1)),
-        Type::Date | Type::Texts | Type::Bytes => bail!("a case must give this column"),
+        Type::Date | Type::Texts | Type::Bytes | Type::Nonce => bail!("a case must give this column"),
     }
 }
 
@@ -107,7 +107,7 @@ fn parse(ty: Type, value: &Value) -> Result<ScalarValue> {
             let list = ScalarValue::new_list_nullable(&texts, &datafusion::arrow::datatypes::DataType::Utf8);
             ScalarValue::List(list)
         }
-        Type::Bytes => ScalarValue::Binary(Some(hex(text()?)?)),
+        Type::Bytes | Type::Nonce => ScalarValue::Binary(Some(hex(text()?)?)),
         Type::Id => {
             let digits = text()?;
             let repeated = hex(&digits.chars().cycle().take(40).collect::<String>())?;

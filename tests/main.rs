@@ -10,3 +10,5 @@ mod live;
 mod parameters;
 mod readers;
 mod sample;
+mod simulation;
+mod views;

@@ -4,7 +4,7 @@ use analyze::config::{Config, Engine};
 use analyze::plan::Source;
 use analyze::session;
 use datafusion::datasource::empty::EmptyTable;
-use queries::{Grain, Table, sections};
+use queries::{Argument, Grain, Table, sections};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,11 +12,7 @@ use std::sync::Arc;
 async fn named(table: &Table, sql: &str) -> BTreeSet<String> {
     let context = session::session(&Engine::default()).expect("a session");
     for source in Source::all() {
-        let columns = schema::captured(source.name)
-            .map(|table| table.columns)
-            .or_else(|| queries::table(source.name).map(|table| table.columns))
-            .expect("every source has columns");
-        let mut fields: Vec<_> = schema::table::arrow(columns).fields().iter().cloned().collect();
+        let mut fields: Vec<_> = schema::table::arrow(source.columns()).fields().iter().cloned().collect();
         let date = datafusion::arrow::datatypes::DataType::Date32;
         fields.push(Arc::new(datafusion::arrow::datatypes::Field::new("date", date, false)));
         let schema = Arc::new(datafusion::arrow::datatypes::Schema::new(fields));
@@ -43,7 +39,9 @@ async fn declared_and_used_parameters_are_the_same() {
         for section in texts.flat_map(sections) {
             used.extend(named(table, section.sql).await);
         }
-        let mut supplied = BTreeSet::from(["argument".to_owned()]);
+        let arguments = table.views.iter().filter_map(|view| view.argument);
+        let mut supplied: BTreeSet<String> =
+            arguments.flat_map(Argument::parameters).map(|&name| name.to_owned()).collect();
         if let Grain::Day { .. } = table.grain {
             supplied.extend(["since".to_owned(), "until".to_owned()]);
         }

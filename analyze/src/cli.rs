@@ -1,11 +1,15 @@
 //! The command line. Views of the report are flags that the derived tables bring along.
 
 use crate::command;
+use crate::command::report::{Chosen, Given};
 use crate::config::Config;
 use crate::error::{Exit, Failure};
-use crate::report::Format;
+use crate::party::Party;
+use crate::period::{Moment, Period};
+use crate::report::{Format, List, Rows, Sort, infohash};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use datafusion::common::ScalarValue;
 use queries::{Argument, View};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,8 +23,10 @@ pub struct Options {
     pub config: Config,
     /// How results are written.
     pub format: Format,
-    /// Most rows of a section; none for all.
-    pub limit: Option<usize>,
+    /// Which rows of a section are shown.
+    pub rows: Rows,
+    /// The days that views are about.
+    pub period: Period,
 }
 
 /// Rows of a section that people get to see unless they say otherwise.
@@ -45,9 +51,11 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit> 
     match name {
         "compute" => command::compute::run(&options, &texts(matches, "table")).await,
         "report" => command::report::run(&options, &chosen(matches)?).await,
+        "metrics" => command::metrics::run(&options).await,
         "sql" => command::sql::run(&options, &texts(matches, "query").join(" ")).await,
         "tables" => command::tables::run(&options).await,
         "schema" => command::schema::run(&texts(matches, "table")),
+        "explain" => command::explain::run(&options, &texts(matches, "detector")),
         "config" => command::config::run(&options),
         other => Err(Failure::Usage(format!("there is no command `{other}`")).into()),
     }
@@ -71,17 +79,31 @@ fn command() -> Command {
         .default_value("table")
         .value_parser(value_parser!(Format))
         .help("How results are written");
-    let limit = Arg::new("limit")
-        .long("limit")
-        .value_name("ROWS")
-        .value_parser(value_parser!(usize))
-        .help("Most rows of a section, 0 for all [default: 20 in tables, all in json and csv]");
+    let actors = Arg::new("actors")
+        .long("actors")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("CSV file with the labels of known parties: party,label,note");
+    let limit =
+        Arg::new("limit").long("limit").value_name("ROWS").value_parser(value_parser!(usize)).help(
+            "Most rows of a section, 0 for all [default: 20 in table and markdown, all in json and csv]",
+        );
     let tables =
         Arg::new("table").value_name("TABLE").num_args(0..).help("Derived tables; all when none is named");
     let report = Command::new("report")
         .about("Bring stale tables up to date and show what they found; without a flag, the summary")
         .args(views().map(|(_, view)| flag(view)))
+        .args(period())
+        .args(choice())
         .arg(limit.clone());
+    let metrics = Command::new("metrics")
+        .about("How sensors and their hosts were doing: now, on average, hour by hour")
+        .args(period())
+        .arg(sort())
+        .arg(limit.clone());
+    let explain = Command::new("explain")
+        .about("What a detector measures, its limits, and its thresholds in force")
+        .arg(Arg::new("detector").value_name("DETECTOR").required(true).num_args(1..));
     Command::new("analyze")
         .about("Behaviour of a captured DHT: patterns, without a claim about intent or identity")
         .version(env!("CARGO_PKG_VERSION"))
@@ -89,18 +111,61 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .arg(data.global(true))
         .arg(config.global(true))
+        .arg(actors.global(true))
         .arg(format.global(true))
         .subcommand(Command::new("compute").about("Bring derived tables up to date").arg(tables.clone()))
         .subcommand(report)
         .subcommand(
             Command::new("sql")
-                .about("Run one query over captured.* and derived.*")
+                .about("Run one query over captured.*, derived.* and user.*")
                 .arg(Arg::new("query").value_name("QUERY").required(true).num_args(1..))
                 .arg(limit),
         )
+        .subcommand(metrics)
         .subcommand(Command::new("tables").about("List the tables: files, rows, days, freshness"))
         .subcommand(Command::new("schema").about("Print the data dictionary as Markdown").arg(tables))
+        .subcommand(explain)
         .subcommand(Command::new("config").about("Print the settings in force as a commented TOML file"))
+}
+
+/// The options that say which days a view is about.
+fn period() -> [Arg; 3] {
+    let moment =
+        |name: &'static str| Arg::new(name).long(name).value_name("WHEN").value_parser(value_parser!(Moment));
+    [
+        moment("since").help(
+            "First day: 2026-01-05, a time on it, or how far back from the newest hour held (7d, 36h); \
+             views are computed from whole days",
+        ),
+        moment("until").help("Last day, written likewise"),
+        Arg::new("hours")
+            .long("hours")
+            .value_name("HOURS")
+            .value_parser(value_parser!(u32).range(1..))
+            .conflicts_with_all(["since", "until"])
+            .help("The days of the last so many hours: as --since with hours"),
+    ]
+}
+
+/// The options that choose and order rows.
+fn choice() -> [Arg; 3] {
+    let list = |name: &'static str| Arg::new(name).long(name).value_name("WHAT").action(ArgAction::Append);
+    [
+        list("hide").help(
+            "Hide rows on an address, network, AS number, infohash or country, or on those in @FILE, one a \
+             line; numbers stay what they are",
+        ),
+        list("only").help("Show only rows on these, written likewise"),
+        sort(),
+    ]
+}
+
+fn sort() -> Arg {
+    Arg::new("sort")
+        .long("sort")
+        .value_name("COLUMN[:desc]")
+        .value_parser(value_parser!(Sort))
+        .help("Order of the rows, in every section that has this column")
 }
 
 /// Every view with the table it belongs to.
@@ -113,19 +178,43 @@ fn flag(view: &'static View) -> Arg {
     match view.argument {
         None => flag.action(ArgAction::SetTrue),
         Some(Argument::Infohash) => flag.value_name("HASH"),
+        Some(Argument::Operator) => flag.value_name("ADDRESS|ASN"),
     }
 }
 
 fn options(matches: &ArgMatches) -> Result<Options> {
+    let path = |name| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
     let format = matches.get_one::<Format>("format").copied().unwrap_or_default();
-    let limit = matches.try_get_one::<usize>("limit").ok().flatten().copied();
-    let limit = limit.or((format == Format::Table).then_some(DEFAULT_LIMIT)).filter(|limit| *limit > 0);
     Ok(Options {
-        data: matches.get_one::<PathBuf>("data").cloned().unwrap_or_default(),
-        config: Config::load(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?,
+        data: path("data").map(PathBuf::from).unwrap_or_default(),
+        config: Config::load(path("config"), path("actors"))?,
         format,
-        limit,
+        rows: rows(matches, format)?,
+        period: Period {
+            since: given::<Moment>(matches, "since")
+                .or_else(|| given::<u32>(matches, "hours").map(Moment::hours_back)),
+            until: given::<Moment>(matches, "until"),
+        },
     })
+}
+
+fn rows(matches: &ArgMatches, format: Format) -> Result<Rows> {
+    let list = |name| match matches.try_get_many::<String>(name).ok().flatten() {
+        Some(entries) => List::read(&entries.cloned().collect::<Vec<_>>()).map(Some),
+        None => Ok(None),
+    };
+    let limit = given(matches, "limit").or(format.is_for_people().then_some(DEFAULT_LIMIT));
+    Ok(Rows {
+        hide: list("hide")?.unwrap_or_default(),
+        only: list("only")?,
+        sort: given(matches, "sort"),
+        limit: limit.filter(|limit| *limit > 0),
+    })
+}
+
+/// The value of an option that not every command has.
+fn given<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
+    matches.try_get_one::<T>(name).ok().flatten().cloned()
 }
 
 fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
@@ -133,33 +222,60 @@ fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
 }
 
 /// The views that the flags ask for, with their arguments.
-fn chosen(matches: &ArgMatches) -> Result<Vec<command::report::Chosen>> {
+fn chosen(matches: &ArgMatches) -> Result<Vec<Chosen>> {
     let mut chosen = Vec::new();
     for (table, view) in views() {
-        let argument = match view.argument {
-            None => matches.get_flag(view.flag).then_some(None),
-            Some(Argument::Infohash) => matches
-                .get_one::<String>(view.flag)
-                .map(|text| infohash(view.flag, text).map(Some))
-                .transpose()?,
-        };
-        chosen.extend(argument.map(|argument| command::report::Chosen { table, view, argument }));
+        match view.argument {
+            None if matches.get_flag(view.flag) => chosen.push(Chosen { table, view, given: None }),
+            None => {}
+            Some(argument) => {
+                if let Some(text) = matches.get_one::<String>(view.flag) {
+                    let parameters = parameters(argument, text)
+                        .map_err(|error| Failure::Usage(format!("--{}: {error}", view.flag)))?;
+                    let given = Given { text: text.clone(), parameters };
+                    chosen.push(Chosen { table, view, given: Some(given) });
+                }
+            }
+        }
     }
     Ok(chosen)
 }
 
-fn infohash(flag: &str, text: &str) -> Result<String> {
-    if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err(Failure::Usage(format!("--{flag}: `{text}` is not an infohash; write its 40 hexadecimal digits"))
-        .into())
+/// What SQL sees of `text`: see [`Argument`].
+fn parameters(argument: Argument, text: &str) -> Result<Vec<(String, ScalarValue)>> {
+    let values = match argument {
+        Argument::Infohash => vec![ScalarValue::from(infohash(text)?)],
+        Argument::Operator => {
+            let party = text.parse::<Party>()?;
+            let operator = party.operator().map(|address| address.to_string());
+            let asn = if let Party::Asn(number) = party { Some(number) } else { None };
+            if operator.is_none() && asn.is_none() {
+                anyhow::bail!("`{text}` is a network; name one address in it or an AS number (AS64496)");
+            }
+            vec![ScalarValue::Utf8(operator), ScalarValue::UInt32(asn)]
+        }
+    };
+    Ok(argument.parameters().iter().map(|&name| name.to_owned()).zip(values).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_command_line_is_sound() {
-        super::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn an_operator_is_an_address_or_a_number() {
+        let bound = |text: &str| {
+            let bound = parameters(Argument::Operator, text).expect("an operator");
+            bound.into_iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!([bound("15830"), bound("AS15830")], [["NULL", "15830"]; 2]);
+        assert_eq!(bound("2001:db8:1:2:3::4"), ["2001:db8:1:2::", "NULL"]);
+        let error = parameters(Argument::Operator, "192.0.2.0/24").expect_err("must be refused").to_string();
+        assert!(error.contains("one address in it"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! What exists is declared elsewhere (engine settings below, thresholds beside their query); this
 //! module reads a TOML file against those declarations and refuses what it does not know.
 
+use crate::actors::Actors;
 use crate::digest::Digest;
 use crate::error::Failure;
 use anyhow::{Context, Result};
@@ -10,7 +11,7 @@ use datafusion::common::ScalarValue;
 use queries::{Kind, Parameter, Table, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Settings of the query engine; they change speed and memory, never results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +48,19 @@ impl Default for Engine {
     }
 }
 
+/// The one setting that stands before the sections.
+const ACTORS: &str = "actors";
+
+const ACTORS_DOC: &str = "CSV file with the labels of known parties (columns party, label, note), read as \
+                          `user.actors`. Its place is relative to this file.";
+
 /// Every setting in force.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// What the file set, by section and name; everything else has its default.
     set: BTreeMap<(&'static str, &'static str), Value>,
+    actors_file: Option<PathBuf>,
+    actors: Actors,
 }
 
 /// The sections and what they hold, in the order of the generated file.
@@ -62,28 +71,45 @@ fn sections() -> impl Iterator<Item = (&'static str, &'static [Parameter])> {
 }
 
 impl Config {
-    /// Reads the file at `path`; without one, every setting has its default.
+    /// Reads the file at `path`; without one, every setting has its default. `actors` goes before
+    /// the file of that name in the configuration.
     ///
     /// # Errors
-    /// [`Failure::Usage`] when the file cannot be read or parsed, has an unknown section or key,
-    /// or a value of the wrong type.
-    pub fn load(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        Self::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error:#}", path.display())).into())
+    /// [`Failure::Usage`] when a file cannot be read or parsed, or the configuration has an unknown
+    /// section or key, or a value of the wrong type.
+    pub fn load(path: Option<&Path>, actors: Option<&Path>) -> Result<Self> {
+        let mut config = match path {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
+                let config = Self::parse(&text);
+                config.map_err(|error| Failure::Usage(format!("{}: {error:#}", path.display())))?
+            }
+        };
+        let beside = |file: &PathBuf| path.and_then(Path::parent).unwrap_or(Path::new("")).join(file);
+        config.actors_file = actors.map(Path::to_owned).or_else(|| config.actors_file.as_ref().map(beside));
+        if let Some(file) = &config.actors_file {
+            config.actors = Actors::load(file)?;
+        }
+        Ok(config)
     }
 
-    /// Reads the text of a configuration file.
+    /// Reads the text of a configuration file, but no file that it names.
     ///
     /// # Errors
     /// As [`Config::load`], without the file's name.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut set = BTreeMap::new();
+        let mut config = Self::default();
         for (section, value) in text.parse::<toml::Table>()? {
-            let (name, parameters) = sections()
-                .find(|(name, _)| *name == section)
-                .with_context(|| unknown("section", &section, sections().map(|(name, _)| name)))?;
+            if section == ACTORS {
+                let file = value.as_str().context("`actors` must be the name of a file, in quotes")?;
+                config.actors_file = Some(file.into());
+                continue;
+            }
+            let (name, parameters) = sections().find(|(name, _)| *name == section).with_context(|| {
+                unknown("section", &section, sections().map(|(name, _)| name).chain([ACTORS]))
+            })?;
             let toml::Value::Table(entries) = value else {
                 anyhow::bail!("`{section}` is a section: write [{section}] on a line of its own");
             };
@@ -93,10 +119,22 @@ impl Config {
                 let parameter =
                     parameter.with_context(|| unknown(&format!("key in [{name}]"), &key, known))?;
                 let value = parameter.parse(&value).with_context(|| format!("in section [{name}]"))?;
-                set.insert((name, parameter.name), value);
+                config.set.insert((name, parameter.name), value);
             }
         }
-        Ok(Self { set })
+        Ok(config)
+    }
+
+    /// The parties that the user has named.
+    #[must_use]
+    pub fn actors(&self) -> &Actors {
+        &self.actors
+    }
+
+    /// The value of a threshold of `table`, and whether the configuration file sets it.
+    #[must_use]
+    pub fn threshold(&self, table: &Table, parameter: &Parameter) -> (Value, bool) {
+        (self.value(table.name, parameter), self.set.contains_key(&(table.name, parameter.name)))
     }
 
     fn value(&self, section: &'static str, parameter: &Parameter) -> Value {
@@ -149,7 +187,16 @@ impl Config {
     /// The settings in force as a commented TOML file.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut text = String::new();
+        let mut text = format!("# {ACTORS_DOC}\n");
+        match &self.actors_file {
+            Some(file) => {
+                let file = toml::Value::from(file.to_string_lossy().into_owned());
+                let _ = writeln!(text, "{ACTORS} = {file}\n");
+            }
+            None => {
+                let _ = writeln!(text, "# {ACTORS} = \"actors.csv\"\n");
+            }
+        }
         for (section, parameters) in sections() {
             let _ = writeln!(text, "[{section}]");
             for parameter in parameters {
@@ -194,6 +241,8 @@ mod tests {
         assert!(refused("[visits]\ngap = 0").contains("whole number of seconds"));
         assert!(refused("[visits]\ngap = \"1h\"").contains("whole number of seconds"));
         assert!(refused("visits = 1").contains("is a section"));
+        assert!(refused("actor = \"a.csv\"").contains("did you mean `actors`"));
+        assert!(refused("actors = 1").contains("name of a file"));
     }
 
     #[test]

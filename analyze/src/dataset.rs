@@ -197,6 +197,38 @@ impl Dataset {
         self.captured(schema::events::TABLE.name).iter().filter_map(|file| file.day).collect()
     }
 
+    /// Every day of which anything is held: day tables outlive the queries they were computed from.
+    #[must_use]
+    pub fn held(&self) -> BTreeSet<i32> {
+        let derived = self.derived.values().flatten().filter_map(|file| file.day);
+        self.days().into_iter().chain(derived).collect()
+    }
+
+    /// The days held, for people: `2026-01-05 to 2026-01-07`.
+    #[must_use]
+    pub fn extent(&self) -> String {
+        let held = self.held();
+        let day = |day: Option<&i32>| day.copied().map(partition::date_text);
+        match (day(held.first()), day(held.last())) {
+            (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
+            (Some(only), _) => only,
+            _ => "no day".to_owned(),
+        }
+    }
+
+    /// Where the newest hour held ends, or the newest day when no query is held; microseconds since
+    /// 1970-01-01 UTC.
+    #[must_use]
+    pub fn end(&self) -> i64 {
+        let hour_end = |file: &DataFile| {
+            let hours = i64::from(file.hour.unwrap_or(0)) + 1;
+            Some(i64::from(file.day?) * partition::DAY + hours * partition::HOUR)
+        };
+        let newest = self.captured(schema::events::TABLE.name).iter().filter_map(hour_end).max();
+        let day_end = || self.held().last().map(|day| (i64::from(*day) + 1) * partition::DAY);
+        newest.or_else(day_end).unwrap_or(0)
+    }
+
     /// Takes note of a derived file that was just written.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 //! their results as Parquet beside them, and shows what they found.
 //!
 //! Data flows in one direction: [`dataset`] lists files, [`plan`] orders the tables, [`run`]
-//! computes what is stale in sessions made by [`session`], [`report`] formats. Commands stand in
-//! [`command`], one file each. Nothing here knows a particular detector.
+//! computes what is stale in sessions made by [`session`], [`report`] formats. [`actors`] adds what
+//! the user knows. Commands stand in [`command`], one file each. Nothing here knows a particular
+//! detector.
 
+pub mod actors;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -12,6 +14,8 @@ pub mod dataset;
 pub mod digest;
 pub mod error;
 pub mod files;
+pub mod party;
+pub mod period;
 pub mod plan;
 pub mod report;
 pub mod run;

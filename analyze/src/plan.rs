@@ -1,27 +1,37 @@
 //! Which table needs which: read from the SQL, never declared beside it.
 
-use anyhow::{Context, Result, bail};
-use datafusion::prelude::SessionContext;
+use crate::actors;
+use anyhow::{Context, Result, bail, ensure};
+use datafusion::common::TableReference;
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::resolve::resolve_table_references;
 use queries::Table;
+use schema::Column;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The two schemas of SQL.
+/// The schemas of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
     /// Written by `capture`.
     Captured,
     /// Computed here.
     Derived,
+    /// Written by the user.
+    User,
 }
 
 impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 3] = [Self::Captured, Self::Derived, Self::User];
+
     /// Its name in SQL.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Captured => schema::partition::CAPTURED,
             Self::Derived => schema::partition::DERIVED,
+            Self::User => "user",
         }
     }
 }
@@ -41,7 +51,18 @@ impl Source {
         let captured =
             schema::CAPTURED.into_iter().map(|table| Self { tier: Tier::Captured, name: table.name });
         let derived = queries::TABLES.iter().map(|table| Self { tier: Tier::Derived, name: table.name });
-        captured.chain(derived)
+        captured.chain(derived).chain([Self { tier: Tier::User, name: actors::NAME }])
+    }
+
+    /// Its columns, without those that come from the folders its files stand in.
+    #[must_use]
+    pub fn columns(self) -> &'static [Column] {
+        let columns = match self.tier {
+            Tier::Captured => schema::captured(self.name).map(|table| table.columns),
+            Tier::Derived => queries::table(self.name).map(|table| table.columns),
+            Tier::User => Some(actors::COLUMNS),
+        };
+        columns.unwrap_or(&[])
     }
 }
 
@@ -51,23 +72,20 @@ impl fmt::Display for Source {
     }
 }
 
-/// The tables that `sql` reads, common table expressions left out.
+/// The tables that `sql`, one statement, reads; common table expressions are left out.
 ///
 /// # Errors
-/// When the SQL does not parse or names a table that is neither captured nor derived.
-pub fn sources(context: &SessionContext, sql: &str) -> Result<BTreeSet<Source>> {
-    let state = context.state();
-    let dialect = state.config().options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect)?;
-    let mut sources = BTreeSet::new();
-    for reference in state.resolve_table_references(&statement)? {
+/// When the SQL does not parse or names a table that is not in [`Source::all`].
+pub fn sources(sql: &str) -> Result<BTreeSet<Source>> {
+    let statements = DFParser::parse_sql(sql)?;
+    ensure!(statements.len() == 1, "expected one SQL statement, found {}", statements.len());
+    let (references, _) = resolve_table_references(&statements[0], true)?;
+    let source = |reference: &TableReference| {
         let name = reference.to_string();
-        let Some(source) = Source::all().find(|source| source.to_string() == name) else {
-            bail!("the query reads `{name}`, which is neither a captured nor a derived table");
-        };
-        sources.insert(source);
-    }
-    Ok(sources)
+        let source = Source::all().find(|source| source.to_string() == name);
+        source.with_context(|| format!("the query reads `{name}`, which does not exist"))
+    };
+    references.iter().map(source).collect()
 }
 
 /// The derived tables in an order in which each comes after what it reads.
@@ -83,10 +101,10 @@ impl Plan {
     /// # Errors
     /// When a query does not parse, names an unknown table, reads ahead of its own grain, or the
     /// tables depend on each other in a circle.
-    pub fn new(context: &SessionContext, tables: &'static [Table]) -> Result<Self> {
+    pub fn new(tables: &'static [Table]) -> Result<Self> {
         let mut plan = Self { sources: BTreeMap::new(), order: Vec::new() };
         for table in tables {
-            let found = sources(context, table.query).with_context(|| format!("derived.{}", table.name))?;
+            let found = sources(table.query).with_context(|| format!("derived.{}", table.name))?;
             plan.sources.insert(table.name, found);
         }
         for table in tables {
@@ -110,7 +128,7 @@ impl Plan {
             bail!("derived tables depend on each other in a circle: {}", path.join(" → "));
         }
         for source in self.sources[table.name].clone() {
-            if source.tier == Tier::Captured {
+            if source.tier != Tier::Derived {
                 continue;
             }
             let needed = tables.iter().find(|other| other.name == source.name);
@@ -149,7 +167,6 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Engine;
     use queries::Grain;
 
     const EMPTY: Table = Table {
@@ -164,8 +181,7 @@ mod tests {
     };
 
     fn refused(tables: &'static [Table]) -> String {
-        let context = crate::session::session(&Engine::default()).expect("a session");
-        format!("{:#}", Plan::new(&context, tables).expect_err("must be refused"))
+        format!("{:#}", Plan::new(tables).expect_err("must be refused"))
     }
 
     #[test]
@@ -200,8 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_needed_comes_first_and_nothing_else_comes_along() {
-        let context = crate::session::session(&Engine::default()).expect("a session");
-        let plan = Plan::new(&context, queries::TABLES).expect("the real tables");
+        let plan = Plan::new(queries::TABLES).expect("the real tables");
         let names = |wanted: &str| -> Vec<_> {
             plan.closure(&BTreeSet::from([wanted])).iter().map(|table| table.name).collect()
         };

@@ -12,7 +12,7 @@ use crate::session;
 use anyhow::{Context, Result, bail, ensure};
 use capture::partition::writer_properties;
 use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{Expr, cast, col};
@@ -24,9 +24,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use queries::{Grain, Table};
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::{self, File};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the elapsed time on the progress bar is drawn again.
+const TICK: Duration = Duration::from_millis(200);
 
 /// What a computation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +48,26 @@ pub struct Done {
 struct Part {
     table: &'static Table,
     day: Option<i32>,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "derived.{}", self.table.name)?;
+        self.day.map_or(Ok(()), |day| write!(f, " of {}", partition::date_text(day)))
+    }
+}
+
+/// Begin and end of every stretch in which a sensor did not record, microseconds.
+#[derive(Debug)]
+struct Gaps(Vec<(i64, i64)>);
+
+impl Gaps {
+    /// Seconds of the days `first` to `last` that lie in gaps, added up over sensors.
+    fn seconds(&self, first: i32, last: i32) -> f64 {
+        let (since, until) = (i64::from(first) * partition::DAY, i64::from(last + 1) * partition::DAY);
+        let inside = |(start, end): &(i64, i64)| (*end.min(&until) - *start.max(&since)).max(0);
+        self.0.iter().map(inside).sum::<i64>() as f64 / 1e6
+    }
 }
 
 /// The digest that every file of the tables looked at so far should have, by table and day.
@@ -60,7 +86,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// When the tables do not make a plan; see [`Plan::new`].
     pub fn new(config: &'a Config) -> Result<Self> {
-        let plan = Plan::new(&session::session(&config.engine())?, queries::TABLES)?;
+        let plan = Plan::new(queries::TABLES)?;
         Ok(Self { config, plan })
     }
 
@@ -106,24 +132,62 @@ impl<'a> Runner<'a> {
     }
 
     async fn pass(&self, dataset: &mut Dataset, wanted: &BTreeSet<&str>) -> Result<Done> {
-        let mut done = Done::default();
         let survey = self.survey(dataset, wanted);
-        let bar = progress(survey.len());
-        for (part, digest) in survey {
-            if is_current(dataset, part, digest) {
-                done.current += 1;
-            } else {
-                bar.set_message(part.table.name);
-                self.materialise(dataset, part, digest).await.with_context(|| match part.day {
-                    Some(day) => format!("derived.{} of {}", part.table.name, partition::date_text(day)),
-                    None => format!("derived.{}", part.table.name),
-                })?;
-                done.computed += 1;
-            }
+        let all = survey.len();
+        let stale: Vec<_> =
+            survey.into_iter().filter(|(part, digest)| !is_current(dataset, *part, *digest)).collect();
+        let done = Done { computed: stale.len(), current: all - stale.len() };
+        if stale.is_empty() {
+            return Ok(done);
+        }
+        let gaps = self.gaps(dataset).await?;
+        let bar = progress(stale.len());
+        for (part, digest) in stale {
+            bar.set_message(part.to_string());
+            let materialised = self.materialise(dataset, part, digest, &gaps).await;
+            materialised.with_context(|| part.to_string())?;
             bar.inc(1);
         }
         bar.finish_and_clear();
         Ok(done)
+    }
+
+    /// Makes the tables `wanted` known to `context`, up to date. With `days`, as if these were all the
+    /// days there are: day tables show only them, and window tables are computed from them in memory.
+    ///
+    /// # Errors
+    /// As [`Runner::compute`].
+    pub async fn provide(
+        &self,
+        context: &SessionContext,
+        dataset: &mut Dataset,
+        wanted: &BTreeSet<Source>,
+        days: Option<&RangeInclusive<i32>>,
+    ) -> Result<()> {
+        let derived = wanted.iter().filter(|source| source.tier == Tier::Derived);
+        let derived: BTreeSet<&str> = derived.map(|source| source.name).collect();
+        let Some(days) = days else {
+            self.compute(dataset, &derived).await?;
+            for source in wanted {
+                session::register_source(context, dataset, self.config, *source, |_| true)?;
+            }
+            return Ok(());
+        };
+        let (stored, in_memory): (Vec<&Table>, Vec<&Table>) =
+            self.plan.closure(&derived).into_iter().partition(|table| table.grain != Grain::Window);
+        self.compute(dataset, &stored.iter().map(|table| table.name).collect()).await?;
+        let below = in_memory.iter().flat_map(|table| self.plan.sources(table.name));
+        for source in wanted.iter().chain(below).collect::<BTreeSet<_>>() {
+            session::register_source(context, dataset, self.config, *source, |file| {
+                file.day.is_some_and(|day| days.contains(&day))
+            })?;
+        }
+        for table in in_memory {
+            let rows = query(context, table, self.config.bind(table)).await?.cache().await?;
+            let source = Source { tier: Tier::Derived, name: table.name };
+            session::register(context, source, rows.into_view())?;
+        }
+        Ok(())
     }
 
     /// First and last microsecond (exclusive) that the query of `part` may read.
@@ -153,6 +217,7 @@ impl<'a> Runner<'a> {
                     let read = files.filter(|file| self.reads(part, file.day, file.hour));
                     inputs.extend(read.map(|file| file.digest));
                 }
+                Tier::User => inputs.push(self.config.actors().digest()),
                 // A derived input counts as what it will be, not as what lies there now.
                 Tier::Derived => {
                     let held = dataset.derived(source.name).iter().map(|file| (file.day, file.digest));
@@ -182,10 +247,16 @@ impl<'a> Runner<'a> {
         Digest::of(own.into_iter().chain(inputs.iter().map(Digest::as_bytes)))
     }
 
-    async fn materialise(&self, dataset: &mut Dataset, part: Part, digest: Digest) -> Result<()> {
+    async fn materialise(
+        &self,
+        dataset: &mut Dataset,
+        part: Part,
+        digest: Digest,
+        gaps: &Gaps,
+    ) -> Result<()> {
         let context = session::session(&self.config.engine())?;
         for source in self.plan.sources(part.table.name) {
-            session::register_files(&context, dataset, *source, |file| {
+            session::register_source(&context, dataset, self.config, *source, |file| {
                 self.reads(part, file.day, file.hour)
             })?;
         }
@@ -194,24 +265,23 @@ impl<'a> Runner<'a> {
             parameters.extend(day_parameters(day));
         }
         let result = query(&context, part.table, parameters).await?;
-        let path = self.write(dataset, part, digest, result).await?;
+        let path = self.write(dataset, part, digest, gaps, result).await?;
         dataset.refresh(part.table.name, path, part.day)
     }
 
-    /// Seconds of the days `first` to `last` in which a sensor did not record, added up over sensors.
-    async fn gap_seconds(&self, dataset: &Dataset, first: i32, last: i32) -> Result<f64> {
-        const QUERY: &str =
-            "SELECT coalesce(sum(seconds(least(gap_end, $until) - greatest(gap_start, $since))), 0.0)
-             FROM captured.gaps WHERE gap_end > $since AND gap_start < $until";
+    /// Every gap of every sensor.
+    async fn gaps(&self, dataset: &Dataset) -> Result<Gaps> {
+        const QUERY: &str = "SELECT gap_start, gap_end FROM captured.gaps";
         let context = session::session(&self.config.engine())?;
-        let gaps = Source { tier: Tier::Captured, name: schema::gaps::TABLE.name };
-        session::register_files(&context, dataset, gaps, |_| true)?;
-        let [since, _] = day_parameters(first);
-        let [_, until] = day_parameters(last);
-        let result = context.sql(QUERY).await?.with_param_values(ParamValues::from(vec![since, until]))?;
-        let batches = result.collect().await?;
-        let seconds = batches.first().map(|batch| batch.column(0).as_primitive::<Float64Type>().value(0));
-        seconds.context("an aggregate has one row")
+        let source = Source { tier: Tier::Captured, name: schema::gaps::TABLE.name };
+        session::register_source(&context, dataset, self.config, source, |_| true)?;
+        let mut gaps = Vec::new();
+        for batch in context.sql(QUERY).await?.collect().await? {
+            let times =
+                |column: usize| batch.column(column).as_primitive::<TimestampMicrosecondType>().values();
+            gaps.extend(times(0).iter().copied().zip(times(1).iter().copied()));
+        }
+        Ok(Gaps(gaps))
     }
 
     /// Writes `result` beside its final name, then moves it there.
@@ -220,6 +290,7 @@ impl<'a> Runner<'a> {
         dataset: &Dataset,
         part: Part,
         digest: Digest,
+        gaps: &Gaps,
         result: DataFrame,
     ) -> Result<PathBuf> {
         let mut folder = dataset.root().join(partition::DERIVED).join(part.table.name);
@@ -227,7 +298,7 @@ impl<'a> Runner<'a> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(partition::DATA_FILE);
         let temporary = folder.join(format!(".{}.{}.tmp", partition::DATA_FILE, std::process::id()));
-        let written = self.write_to(&temporary, dataset, part, digest, result).await;
+        let written = self.write_to(&temporary, dataset, part, digest, gaps, result).await;
         if let Err(error) = written.and_then(|()| Ok(fs::rename(&temporary, &path)?)) {
             let _ = fs::remove_file(&temporary);
             return Err(error).with_context(|| format!("cannot write {}", path.display()));
@@ -241,6 +312,7 @@ impl<'a> Runner<'a> {
         dataset: &Dataset,
         part: Part,
         digest: Digest,
+        gaps: &Gaps,
         result: DataFrame,
     ) -> Result<()> {
         let schema = schema::table::arrow(part.table.columns);
@@ -255,7 +327,7 @@ impl<'a> Runner<'a> {
         if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
             let range = format!("{}/{}", partition::date_text(first), partition::date_text(last));
             metadata.push((version::TIME_RANGE, range));
-            metadata.push((version::GAP_SECONDS, self.gap_seconds(dataset, first, last).await?.to_string()));
+            metadata.push((version::GAP_SECONDS, gaps.seconds(first, last).to_string()));
         }
         let file = File::create(path)?;
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
@@ -341,11 +413,45 @@ fn conform(produced: &Schema, declared: &Schema) -> Result<Vec<Expr>> {
         .collect()
 }
 
-/// A bar on standard error, when that is a terminal and there is something to wait for.
+/// A bar on standard error, when that is a terminal.
 fn progress(parts: usize) -> ProgressBar {
     let bar = ProgressBar::new(parts as u64);
-    if let Ok(style) = ProgressStyle::with_template("{msg:>24} {bar:40} {pos}/{len} {elapsed}") {
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg} {bar:20} {pos}/{len} {elapsed}, {eta} to go")
+    {
         bar.set_style(style);
     }
+    bar.enable_steady_tick(TICK);
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_reads_the_users_labels_is_stale_when_they_change() {
+        static TABLES: [Table; 1] =
+            [Table { query: "SELECT label FROM user.actors", ..queries::hash_behavior_profiles::TABLE }];
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sample");
+        let dataset = Dataset::open(&root).expect("the sample");
+        let part = Part { table: &TABLES[0], day: None };
+        let digest = |label: &str| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            fs::write(file.path(), format!("party,label,note\nAS64496,{label},\n")).expect("a file");
+            let config = Config::load(None, Some(file.path())).expect("a configuration");
+            let runner = Runner { config: &config, plan: Plan::new(&TABLES).expect("a plan") };
+            runner.digest(&dataset, part, &Expected::new())
+        };
+        assert_eq!(digest("hosting"), digest("hosting"));
+        assert_ne!(digest("hosting"), digest("transit"));
+    }
+
+    #[test]
+    fn gaps_count_where_they_overlap_the_days() {
+        let hours = |from: i64, to: i64| (from * partition::HOUR, to * partition::HOUR);
+        let gaps = Gaps(vec![hours(23, 25), hours(30, 31), hours(47, 60), hours(72, 73)]);
+        assert_eq!(gaps.seconds(0, 0), 3600.0);
+        assert_eq!(gaps.seconds(1, 1), 3.0 * 3600.0);
+        assert_eq!(gaps.seconds(0, 3), 17.0 * 3600.0);
+    }
 }

@@ -1,11 +1,12 @@
 //! The one place where a query session is made: settings, memory, functions and tables.
 
-use crate::config::Engine;
+use crate::config::{Config, Engine};
 use crate::dataset::{DataFile, Dataset};
 use crate::files::{Files, Partitioning};
 use crate::plan::{Source, Tier};
 use anyhow::{Context, Result};
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -30,7 +31,7 @@ pub fn session(engine: &Engine) -> Result<SessionContext> {
     let mut context = SessionContext::new_with_config_rt(config, runtime);
     queries::functions::register(&mut context)?;
     let catalog = context.catalog("datafusion").context("DataFusion has no default catalog")?;
-    for tier in [Tier::Captured, Tier::Derived] {
+    for tier in Tier::ALL {
         catalog.register_schema(tier.name(), Arc::new(MemorySchemaProvider::new()))?;
     }
     Ok(context)
@@ -52,42 +53,44 @@ fn schema_of(context: &SessionContext, tier: Tier) -> Result<Arc<dyn SchemaProvi
     catalog.schema(tier.name()).with_context(|| format!("there is no schema {}", tier.name()))
 }
 
-/// Registers `source` over those of its files that `keep` accepts.
+/// Registers `source`; a table that consists of files, over those that `keep` accepts.
 ///
 /// # Errors
 /// When a file has vanished since the dataset was opened.
-pub fn register_files(
+pub fn register_source(
     context: &SessionContext,
     dataset: &Dataset,
+    config: &Config,
     source: Source,
     keep: impl Fn(&DataFile) -> bool,
 ) -> Result<()> {
-    let (files, columns, partitioning) = match source.tier {
-        Tier::Captured => {
-            let table = schema::captured(source.name).context("no such captured table")?;
-            (dataset.captured(source.name), table.columns, Partitioning::Hour)
-        }
+    let (files, partitioning) = match source.tier {
+        Tier::Captured => (dataset.captured(source.name), Partitioning::Hour),
         Tier::Derived => {
             let table = queries::table(source.name).context("no such derived table")?;
             let partitioning = match table.grain {
                 queries::Grain::Day { .. } => Partitioning::Day,
                 queries::Grain::Window => Partitioning::None,
             };
-            (dataset.derived(source.name), table.columns, partitioning)
+            (dataset.derived(source.name), partitioning)
+        }
+        Tier::User => {
+            let rows = config.actors().rows()?;
+            return register(context, source, Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?));
         }
     };
     let files = files.iter().filter(|file| keep(file));
-    let provider = Files::new(schema::table::arrow(columns), partitioning, files)?;
+    let provider = Files::new(schema::table::arrow(source.columns()), partitioning, files)?;
     register(context, source, Arc::new(provider))
 }
 
-/// Registers every table of the dataset over all its files.
+/// Registers every table over all its files.
 ///
 /// # Errors
-/// As [`register_files`].
-pub fn register_all(context: &SessionContext, dataset: &Dataset) -> Result<()> {
+/// As [`register_source`].
+pub fn register_all(context: &SessionContext, dataset: &Dataset, config: &Config) -> Result<()> {
     for source in Source::all() {
-        register_files(context, dataset, source, |_| true)?;
+        register_source(context, dataset, config, source, |_| true)?;
     }
     Ok(())
 }

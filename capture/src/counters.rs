@@ -64,8 +64,12 @@ counters! {
 }
 
 counters! {
-    /// What happened at the sockets, in datagrams.
+    /// What happened at the sockets.
     SocketCounters {
+        /// UDP payload received, bytes.
+        bytes_received,
+        /// UDP payload given to the kernel to send, bytes.
+        bytes_sent,
         /// Datagrams that the kernel dropped because a receive buffer was full.
         kernel_drops,
         /// Packets that the kernel did not take from us.
@@ -82,10 +86,24 @@ counters! {
         lost_queue_full,
         /// Rows lost because they could not be written.
         lost_storage,
-        /// Datagrams in counts that are in the spool; those of the running minute are not yet.
+        /// Datagrams in counts that are in the spool; those since the last sync are not yet.
         floods_recorded,
         /// Datagrams in counts that could not be written.
         floods_lost_storage,
+    }
+}
+
+impl RowCounters {
+    /// Rows of events that were recorded or lost; the others are on their way.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.recorded + self.lost()
+    }
+
+    /// Rows of events that were lost, for whatever reason.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost_queue_full + self.lost_storage
     }
 }
 

@@ -4,16 +4,22 @@
 //! One thread receives, decodes, answers and hands rows on; it never waits for anything but the
 //! sockets and the clock.
 
-use crate::clock::{self, MINUTE, Micros};
+use crate::bootstrap;
+use crate::clock::{self, MINUTE, Micros, SECOND};
 use crate::config::{Config, micros};
 use crate::counters::{self, RowCounters, SocketCounters};
-use crate::event::{Event, Rows};
+use crate::event::Event;
+use crate::geo::Geo;
 use crate::keyspace::Keyspace;
 use crate::krpc::Packet;
 use crate::merge::timestamps;
+use crate::metrics::{Metrics, Totals};
 use crate::node::{Antenna, Datagram, Sink};
+use crate::retention::Rule;
+use crate::rows::Rows;
 use crate::saved;
-use crate::socket::{Buffers, Received, Socket, untold_drops};
+use crate::service::{self, Watchdog};
+use crate::socket::{Inbox, Outbox, Socket, untold_drops};
 use crate::spool::{Batches, Segment, Spool};
 use crate::state::{self, State};
 use crate::tables::{self, Gap, Reason};
@@ -26,21 +32,17 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 /// Time between two ticks of the antenna.
 const TICK: Duration = Duration::from_millis(100);
 /// Rows in a batch: what is handed over without waiting for the next sync.
 const BATCH: usize = 4096;
-/// Datagrams read from one socket before the others get their turn.
-const FAIR_SHARE: usize = 64;
+/// Time between two ticks beyond which the clock was set, or the machine slept.
+const STEP: Micros = MINUTE;
 /// Time between two savings of the good nodes.
 const SAVE_NODES: Micros = 10 * MINUTE;
-/// Waiting time before bootstrap names are looked up again, doubled up to the longest.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
 /// Runs the sensor until SIGTERM or SIGINT, then seals what was recorded.
 ///
@@ -49,22 +51,27 @@ const LONGEST_RETRY: Duration = Duration::from_secs(600);
 pub fn run(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(config))
+    let ended = local.block_on(&runtime, serve(config));
+    drop(local);
+    // A name server that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let sensor = if config.sensor.is_empty() { state::host_name() } else { config.sensor.clone() };
+    let sensor = config.sensor_name();
     let (spool, left) = Spool::open(&config.data, &sensor)?;
     let seed =
         if config.seed.is_empty() { state::kept_seed(&config.data, &sensor)? } else { config.seed.clone() };
     let keyspace = config.keyspace(&seed)?;
-    // Taken before the sockets exist: what they receive from the first moment on is not in the gap.
-    let now = clock::now();
-    let sockets = bind(&keyspace, config.receive_buffer)?;
-
+    let geo = Geo::open(&config.geo_asn, &config.geo_city)?;
+    // Before the sockets: whoever sees those may ask for an orderly end.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    // Taken before the sockets exist: what they receive from the first moment on is not in the gap.
+    let now = clock::now();
+    let sockets = bind(&keyspace, config.receive_buffer)?;
 
     let before = State::load(&config.data, &sensor);
     let past = past_rows(&config.data, &sensor, before.as_ref(), &left, now)?;
@@ -82,11 +89,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             sensor: sensor.clone(),
             sync_interval: micros(config.sync_interval),
             seal_delay: micros(config.seal_delay),
+            free_space_floor: config.free_space_floor,
+            rules: rules(&config),
         },
         spool,
         left,
         past,
         state,
+        geo,
     )?;
     tracing::info!(
         "sensor {sensor}: {} presences on {} sockets, writing to {}",
@@ -101,17 +111,25 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let sockets: Rc<[Socket]> = sockets.into();
     let daemon = Rc::new(RefCell::new(Daemon {
         antenna,
-        buffers: Buffers::default(),
+        inbox: Inbox::default(),
         keyspace,
         presences_from: now,
+        ticked: now,
         flushed: now,
+        floods_noted: now,
         nodes_saved: now,
+        metrics: Metrics::new(&config.data),
+        measured: now,
+        metrics_interval: micros(config.metrics_interval),
+        watchdog: Watchdog::from_environment(),
         flush_interval: micros(config.sync_interval),
         flush_rows: config.sync_rows,
         shell: Shell {
             rows: Rows::new(&sensor),
             sensor,
             sockets: sockets.clone(),
+            outbox: Outbox::default(),
+            sender: 0,
             writer,
             counters: SocketCounters::default(),
         },
@@ -119,18 +137,28 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listeners: Vec<_> = (0..sockets.len())
         .map(|socket| tokio::task::spawn_local(listen(daemon.clone(), sockets.clone(), socket)))
         .collect();
-    let mut hosts = resolve(config.bootstrap.hosts().to_vec());
+    service::ready();
+    let mut resolved = bootstrap::resolve(config.bootstrap.hosts());
+    let mut hosts = Vec::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => daemon.borrow_mut().tick(clock::now()),
-            Some(hosts) = hosts.recv() => daemon.borrow_mut().antenna.set_bootstrap(hosts),
-            _ = hangup.recv() => daemon.borrow_mut().read_deny_list(&config),
+            Some(addresses) = resolved.recv() => {
+                hosts.extend(addresses);
+                daemon.borrow_mut().antenna.set_bootstrap(hosts.clone());
+            }
+            _ = hangup.recv() => {
+                service::reloading();
+                daemon.borrow_mut().read_deny_list(&config);
+                service::ready();
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
+    service::stopping();
     for listener in &listeners {
         listener.abort();
     }
@@ -141,6 +169,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     drop(sockets);
     let daemon = Rc::into_inner(daemon).context("a listener outlived its abortion")?;
     daemon.into_inner().finish()
+}
+
+/// What is kept for how long. Counts of floods hold addresses as the events do that they continue.
+fn rules(config: &Config) -> Vec<Rule> {
+    let keep = |table: &Table, days| Rule { table: table.name, days };
+    vec![
+        keep(&schema::events::TABLE, config.keep_events),
+        keep(&schema::floods::TABLE, config.keep_events),
+        keep(&schema::system_metrics::TABLE, config.keep_metrics),
+    ]
 }
 
 /// Binds every socket of the keyspace.
@@ -176,12 +214,11 @@ fn past_rows(
     // Events are spooled in order of time: up to the last one nothing is missing.
     let last_event = latest(data, left, &events::TABLE, "ts")?.map_or(0, |ts| ts + 1);
     let recorded = if before.stopped { before.recorded_until } else { before.recorded_until.max(last_event) };
-    if !before.stopped {
-        let known = latest(data, left, &presences::TABLE, "valid_to")?.unwrap_or(0);
-        let keyspace = before.config.keyspace(&before.seed)?;
-        let from = known.max(before.presences_until);
-        rows.push((&presences::TABLE, tables::presences(sensor, &keyspace, from, recorded)?));
-    }
+    // A run that stopped in order has left nothing to say, unless it could not write.
+    let known = latest(data, left, &presences::TABLE, "valid_to")?.unwrap_or(0);
+    let keyspace = before.config.keyspace(&before.seed)?;
+    let from = known.max(before.presences_until);
+    rows.push((&presences::TABLE, tables::presences(sensor, &keyspace, from, recorded)?));
     // A start that was itself interrupted may have noted a part of the gap.
     let start = recorded.max(latest(data, left, &gaps::TABLE, "gap_end")?.unwrap_or(0));
     if start < now {
@@ -207,37 +244,9 @@ fn latest(
     Ok(latest)
 }
 
-/// Looks the bootstrap hosts up, again and again until one resolves, and sends their addresses.
-fn resolve(hosts: Vec<String>) -> mpsc::Receiver<Vec<SocketAddr>> {
-    let (send, receive) = mpsc::channel(1);
-    tokio::task::spawn_local(async move {
-        let mut wait = FIRST_RETRY;
-        while !hosts.is_empty() {
-            let mut found = Vec::new();
-            for host in &hosts {
-                match tokio::net::lookup_host(host).await {
-                    Ok(addrs) => found.extend(addrs),
-                    Err(error) => tracing::warn!("bootstrap host {host}: {error}"),
-                }
-            }
-            if !found.is_empty() {
-                // Nobody listens only when the sensor is about to stop.
-                let _ = send.send(found).await;
-                return;
-            }
-            tokio::time::sleep(wait).await;
-            wait = (2 * wait).min(LONGEST_RETRY);
-        }
-    });
-    receive
-}
-
 /// Reads one socket whenever there is something to read.
 async fn listen(daemon: Rc<RefCell<Daemon>>, sockets: Rc<[Socket]>, socket: usize) {
-    while sockets[socket].readable().await.is_ok() {
-        daemon.borrow_mut().read(socket);
-        tokio::task::yield_now().await;
-    }
+    sockets[socket].attend(|| daemon.borrow_mut().read(socket)).await;
 }
 
 /// Everything that the receiving thread owns.
@@ -245,13 +254,23 @@ struct Daemon {
     antenna: Antenna,
     shell: Shell,
     keyspace: Keyspace,
-    buffers: Buffers,
+    inbox: Inbox,
     /// From when on presences have not been written down.
     presences_from: Micros,
+    /// When the last tick was.
+    ticked: Micros,
     /// When rows were last handed to the writer.
     flushed: Micros,
+    /// When the counts of floods were last handed to the writer.
+    floods_noted: Micros,
     /// When the good nodes were last saved.
     nodes_saved: Micros,
+    metrics: Metrics,
+    /// When the last row of metrics was made.
+    measured: Micros,
+    metrics_interval: Micros,
+    /// None when nobody watches.
+    watchdog: Option<Watchdog>,
     flush_interval: Micros,
     flush_rows: usize,
 }
@@ -259,6 +278,9 @@ struct Daemon {
 /// The antenna's outlets.
 struct Shell {
     sockets: Rc<[Socket]>,
+    outbox: Outbox,
+    /// The socket that the packets in the outbox leave.
+    sender: usize,
     rows: Rows,
     sensor: String,
     writer: Writer,
@@ -267,13 +289,16 @@ struct Shell {
 
 impl Sink for Shell {
     fn send(&mut self, socket: usize, to: SocketAddr, packet: Packet<'_>) {
-        if !self.sockets[socket].send(to, packet) {
-            self.counters.sends_failed += 1;
+        if self.sender != socket {
+            self.transmit();
+            self.sender = socket;
         }
+        self.counters.bytes_sent += packet.as_bytes().len() as u64;
+        self.outbox.push(to, packet);
     }
 
     fn record(&mut self, event: Event) {
-        self.rows.push(&event);
+        self.rows.push(event);
         if self.rows.len() >= BATCH {
             self.flush();
         }
@@ -281,6 +306,11 @@ impl Sink for Shell {
 }
 
 impl Shell {
+    /// Sends what is in the outbox.
+    fn transmit(&mut self) {
+        self.counters.sends_failed += self.sockets[self.sender].send(&mut self.outbox);
+    }
+
     /// Hands the rows so far to the writer.
     fn flush(&mut self) {
         if !self.rows.is_empty() {
@@ -290,13 +320,11 @@ impl Shell {
 }
 
 impl Daemon {
-    /// Takes what waits at a socket, but no more than its fair share.
+    /// Takes what waits at a socket, but no more than its fair share: one batch.
     fn read(&mut self, socket: usize) {
-        let now = clock::now();
-        for _ in 0..FAIR_SHARE {
-            // Anything but a datagram means that there is none now.
-            let Ok(received) = self.shell.sockets[socket].receive(&mut self.buffers) else { return };
-            self.take(now, socket, &received);
+        // Anything but datagrams means that there are none now.
+        if self.shell.sockets[socket].receive(&mut self.inbox).is_ok() {
+            self.take(clock::now(), socket, Micros::MAX);
         }
     }
 
@@ -304,55 +332,67 @@ impl Daemon {
     /// left out: it came after the end.
     fn sweep(&mut self, until: Micros, end: bool) {
         for socket in 0..self.shell.sockets.len() {
-            while let Ok(received) = self.shell.sockets[socket].receive_at_once(&mut self.buffers) {
-                let late = received.ts.is_none_or(|ts| ts >= until);
-                if !(late && end) {
-                    self.take(until, socket, &received);
-                }
-                if late {
+            while self.shell.sockets[socket].receive_at_once(&mut self.inbox).is_ok() {
+                self.take(until, socket, if end { until } else { Micros::MAX });
+                if self.inbox.datagrams().any(|(received, _)| received.ts.is_none_or(|ts| ts >= until)) {
                     break;
                 }
             }
         }
     }
 
+    /// Takes the datagrams in the inbox that arrived before `end` at `socket`, and sends the answers.
+    fn take(&mut self, now: Micros, socket: usize, end: Micros) {
+        for (received, payload) in self.inbox.datagrams() {
+            self.shell.counters.kernel_drops += u64::from(received.dropped);
+            let ts = received.ts.unwrap_or(now);
+            if ts < end {
+                self.shell.counters.bytes_received += payload.len() as u64;
+                let datagram = Datagram { ts, socket, source: received.source, payload, ttl: received.ttl };
+                self.antenna.receive(now, &datagram, &mut self.shell);
+            }
+        }
+        self.shell.transmit();
+    }
+
     /// Hands over all rows before `now`, and says so.
     fn flush(&mut self, now: Micros) {
         self.sweep(now, false);
         self.shell.flush();
-        self.note_floods(now);
         self.flushed = now;
         // If there is no room for it now, the next one says more.
         let _ = self.shell.writer.offer(Job::Complete(now));
     }
 
-    fn take(&mut self, now: Micros, socket: usize, received: &Received) {
-        self.shell.counters.kernel_drops += u64::from(received.dropped);
-        let datagram = Datagram {
-            ts: received.ts.unwrap_or(now),
-            socket,
-            source: received.source,
-            payload: self.buffers.payload(received.length),
-            ttl: received.ttl,
-        };
-        self.antenna.receive(now, &datagram, &mut self.shell);
-    }
-
     /// Everything that is due at `now`.
     fn tick(&mut self, now: Micros) {
+        if (now - self.ticked).abs() <= STEP || self.note_step(self.ticked, now) {
+            self.ticked = now;
+        }
         self.antenna.tick(now, &mut self.shell);
+        self.shell.transmit();
         if self.shell.rows.len() >= self.flush_rows || (now - self.flushed).abs() >= self.flush_interval {
             self.flush(now);
         }
+        if (now - self.floods_noted).abs() >= self.flush_interval {
+            self.note_floods();
+            self.floods_noted = now;
+        }
         if (now - self.nodes_saved).abs() >= SAVE_NODES {
             // Without room for it now, the next tick tries again.
-            let nodes = nodes_to_save(&self.antenna, now);
+            let nodes = nodes_to_save(&self.antenna);
             if nodes.is_none_or(|job| self.shell.writer.offer(job)) {
                 self.nodes_saved = now;
             }
         }
+        if (now - self.measured).abs() >= self.metrics_interval {
+            self.measure(now);
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.tick(Instant::now(), self.shell.writer.beats());
+        }
         let hour = Hour::of(self.presences_from);
-        if hour < Hour::of(now) && self.note_presences(hour.end()) {
+        if hour < Hour::of(now) && self.note_presences(hour.end(), hour.end()) {
             self.log("hour ended");
         }
     }
@@ -368,36 +408,84 @@ impl Daemon {
         }
     }
 
-    /// Hands over the counts of floods of the minutes before `until`; without room for them they wait.
-    fn note_floods(&mut self, until: Micros) {
-        let floods = self.antenna.floods().ended(until);
+    /// Hands over the counts of floods; without room for them they wait.
+    fn note_floods(&mut self) {
+        let floods = self.antenna.floods().held();
         if floods.is_empty() {
             return;
         }
         match tables::floods(&self.shell.sensor, &floods) {
             Ok(batch) => {
                 if self.shell.writer.offer(Job::Floods(batch)) {
-                    self.antenna.floods().forget(until);
+                    self.antenna.floods().clear();
                 }
             }
             Err(error) => tracing::error!("the rows of captured.floods cannot be built: {error}"),
         }
     }
 
-    /// Hands over the rows of presences up to `until`; says whether the writer had room for them.
-    fn note_presences(&mut self, until: Micros) -> bool {
+    /// Hands over the rows of presences up to `until`; the next ones begin at `next`. Says whether the
+    /// writer had room for them.
+    fn note_presences(&mut self, until: Micros, next: Micros) -> bool {
         let Shell { writer, sensor, .. } = &self.shell;
         let offered = match tables::presences(sensor, &self.keyspace, self.presences_from, until) {
-            Ok(batch) => writer.offer(Job::Presences(batch, until)),
+            Ok(batch) => writer.offer(Job::Presences(batch, next)),
             Err(error) => {
                 tracing::error!("the rows of captured.presences cannot be built: {error}");
                 true
             }
         };
         if offered {
-            self.presences_from = until;
+            self.presences_from = next;
         }
         offered
+    }
+
+    /// Hands over a row of metrics, and tells those who look at the service or debug it.
+    fn measure(&mut self, now: Micros) {
+        self.measured = now;
+        self.shell.counters.kernel_drops += untold_drops(&self.shell.sockets);
+        let Shell { writer, sensor, counters, .. } = &self.shell;
+        let (antenna, rows) = (self.antenna.counters(), writer.counters());
+        let totals = Totals::new(antenna, counters, &rows);
+        let sample = self.metrics.sample(&totals, self.antenna.nodes());
+        tracing::debug!("{sample:?}");
+        service::status(&format!(
+            "{:.1} events/s, {} since the start, {} lost; {} nodes",
+            sample.events_per_second,
+            antenna.events,
+            counters.kernel_drops + rows.lost(),
+            sample.active_connections
+        ));
+        match tables::system_metrics(sensor, now, &sample) {
+            Ok(row) => {
+                if writer.offer(Job::Rows(&schema::system_metrics::TABLE, row)) {
+                    self.metrics.tell(totals);
+                }
+            }
+            Err(error) => tracing::error!("the row of captured.system_metrics cannot be built: {error}"),
+        }
+    }
+
+    /// Writes down that no time has passed between `from` and `to`: a gap if it seems to have, and no
+    /// presences in it. Says whether the writer had room for that.
+    fn note_step(&mut self, from: Micros, to: Micros) -> bool {
+        tracing::warn!(
+            "the clock moved {} s at once: it was set, or the machine slept",
+            (to - from) / SECOND
+        );
+        if !self.note_presences(from, to) {
+            return false;
+        }
+        let gap = Gap { start: from, end: to, reason: Reason::Clock };
+        match tables::gaps(&self.shell.sensor, &[gap]) {
+            Ok(_) if to < from => true,
+            Ok(row) => self.shell.writer.offer(Job::Rows(&schema::gaps::TABLE, row)),
+            Err(error) => {
+                tracing::error!("a gap could not be noted: {error}");
+                true
+            }
+        }
     }
 
     /// Says where everything went.
@@ -411,6 +499,8 @@ impl Daemon {
         let until = clock::now();
         self.sweep(until, true);
         self.shell.flush();
+        self.measure(until);
+        service::status("sealing what was recorded");
         let Self { mut antenna, shell, keyspace, presences_from, .. } = self;
         let Shell { sockets, sensor, writer, mut counters, .. } = shell;
         counters.kernel_drops += untold_drops(&sockets);
@@ -418,9 +508,9 @@ impl Daemon {
         drop(sockets);
         tracing::info!("sealing what was recorded");
         let presences = tables::presences(&sensor, &keyspace, presences_from, until)?;
-        let floods = tables::floods(&sensor, &antenna.floods().ended(Micros::MAX))?;
+        let floods = tables::floods(&sensor, &antenna.floods().held())?;
         let mut last = vec![Job::Presences(presences, until), Job::Floods(floods)];
-        last.extend(nodes_to_save(&antenna, until));
+        last.extend(nodes_to_save(&antenna));
         last.push(Job::Stop(until));
         let rows = writer.finish(last)?;
         log("stopped", &antenna, &counters, &rows);
@@ -429,8 +519,8 @@ impl Daemon {
 }
 
 /// The good nodes as work for the writer. When there is none, those saved before are of more use.
-fn nodes_to_save(antenna: &Antenna, now: Micros) -> Option<Job> {
-    let nodes = antenna.good_nodes(now, saved::MOST);
+fn nodes_to_save(antenna: &Antenna) -> Option<Job> {
+    let nodes = antenna.good_nodes(saved::MOST);
     (!nodes.is_empty()).then_some(Job::Nodes(nodes))
 }
 

@@ -55,19 +55,14 @@ impl DenyList {
 
     /// The networks in `text`, or number and content of the first line that is none.
     fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let mut list = Self::default();
-        for (number, line) in (1..).zip(text.lines()) {
+        let items = (1..).zip(text.lines()).map(|(number, line)| {
             let item = line.split('#').next().unwrap_or_default().trim();
-            match network(item) {
-                _ if item.is_empty() => {}
-                Some(IpNet::V4(net)) => list.v4.push(net),
-                Some(IpNet::V6(net)) => list.v6.push(net),
-                None => return Err((number, item.to_owned())),
-            }
-        }
-        list.v4 = Ipv4Net::aggregate(&list.v4);
-        list.v6 = Ipv6Net::aggregate(&list.v6);
-        Ok(list)
+            (number, item)
+        });
+        items
+            .filter(|(_, item)| !item.is_empty())
+            .map(|(number, item)| network(item).ok_or_else(|| (number, item.to_owned())))
+            .collect()
     }
 
     /// Whether `ip` is to be ignored.
@@ -96,6 +91,19 @@ impl DenyList {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl FromIterator<IpNet> for DenyList {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in networks {
+            match network {
+                IpNet::V4(network) => v4.push(network),
+                IpNet::V6(network) => v6.push(network),
+            }
+        }
+        Self { v4: Ipv4Net::aggregate(&v4), v6: Ipv6Net::aggregate(&v6) }
     }
 }
 

@@ -5,21 +5,20 @@
 //! would leave samples out of the middle that no query can tell from silence.
 //!
 //! Memory is fixed: a source that is about to reach its limit has more events than the others of
-//! its set, so it keeps its slot; and a bounded number of counts is held, of minutes that are not
-//! written down yet.
+//! its set, so it keeps its slot; and a bounded number of counts is held until they are written down.
 
-use crate::clock::{MINUTE, Micros};
+use crate::clock::{HOUR, MINUTE, Micros};
 use crate::krpc::Method;
 use crate::secret::Secret;
 use crate::sources::{Sources, network};
-use schema::partition::Hour;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// Counts held at once: 1 MB of them. Every source that has one had used up its events before.
 const MOST: usize = 1 << 14;
 
-/// How often a source asked one thing in one minute; a row of [`schema::floods`].
+/// How often a source asked one thing in one minute; a row of `captured.floods`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flood {
     /// Start of the minute.
@@ -56,9 +55,10 @@ impl Floods {
     /// Whether a datagram from `ip`, received at `ts`, is still within the limit; if so, it is
     /// charged.
     pub fn admit(&mut self, ts: Micros, ip: IpAddr) -> bool {
-        let hour = Hour::of(ts).0;
+        let hour = ts.div_euclid(HOUR);
         let fresh = Used { hour, events: 0 };
-        let used = self.used.slot(ip, fresh, |used| (used.hour, used.events));
+        // Slots of other hours go first, also of hours to come: the clock was set back.
+        let used = self.used.slot(ip, |used| (Reverse(used.hour.abs_diff(hour)), used.events), |_| fresh);
         // Sockets are read one after the other, so the hour before may show up once more. Any other
         // hour is a new one, also when the clock was set back.
         if hour != used.hour && hour + 1 != used.hour {
@@ -84,18 +84,16 @@ impl Floods {
         true
     }
 
-    /// The counts of all minutes that ended at or before `until`, in order of time.
+    /// The counts so far, in order of time. Those of one minute may be taken in several parts.
     #[must_use]
-    pub fn ended(&self, until: Micros) -> Vec<Flood> {
-        self.counts
-            .range(..first_of(until))
-            .map(|(&(minute, source, method), &count)| Flood { minute, source, method, count })
-            .collect()
+    pub fn held(&self) -> Vec<Flood> {
+        let flood = |(&(minute, source, method), &count)| Flood { minute, source, method, count };
+        self.counts.iter().map(flood).collect()
     }
 
-    /// Forgets what [`Floods::ended`] says for the same time: it has been written down.
-    pub fn forget(&mut self, until: Micros) {
-        self.counts = self.counts.split_off(&first_of(until));
+    /// Forgets the counts: they have been written down.
+    pub fn clear(&mut self) {
+        self.counts.clear();
     }
 }
 
@@ -103,15 +101,9 @@ fn start_of_minute(ts: Micros) -> Micros {
     ts.div_euclid(MINUTE) * MINUTE
 }
 
-/// The first key of the minute that is running at `ts`.
-fn first_of(ts: Micros) -> (Micros, IpAddr, Method) {
-    (start_of_minute(ts), Ipv4Addr::UNSPECIFIED.into(), Method::ALL[0])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::HOUR;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -144,13 +136,22 @@ mod tests {
     }
 
     #[test]
+    fn sources_of_an_hour_to_come_make_room_when_the_clock_is_set_back() {
+        let mut floods = floods(100);
+        assert!((1000..200_000).all(|i| floods.admit(24 * HOUR, ip(i))));
+        assert!((0..100).all(|_| floods.admit(0, ip(1))));
+        assert!((200_000..300_000).all(|i| floods.admit(0, ip(i))));
+        assert!(!floods.admit(0, ip(1)));
+    }
+
+    #[test]
     fn counts_are_bounded() {
         let mut floods = floods(1);
         let counted = (0..2 * MOST as u32).filter(|&i| floods.count(0, ip(i), Method::Ping)).count();
         assert_eq!(counted, MOST);
         assert!(floods.count(1, ip(1), Method::Ping), "a count that is held goes on");
-        assert_eq!(floods.ended(MINUTE).len(), MOST);
-        floods.forget(MINUTE);
+        assert_eq!(floods.held().len(), MOST);
+        floods.clear();
         assert!(floods.count(1, ip(u32::MAX), Method::Ping));
     }
 
@@ -164,8 +165,10 @@ mod tests {
             let (mut counted, mut rows) = (0, Vec::new());
             for (source, method, pause) in steps {
                 now += pause;
-                rows.extend(floods.ended(now));
-                floods.forget(now);
+                if pause > 10 * MINUTE {
+                    rows.extend(floods.held());
+                    floods.clear();
+                }
                 if floods.admit(now, ip(source)) {
                     *events.entry((now / HOUR, source)).or_insert(0) += 1;
                 } else {
@@ -174,14 +177,10 @@ mod tests {
                     counted += 1;
                 }
             }
-            rows.extend(floods.ended(Micros::MAX));
+            rows.extend(floods.held());
             prop_assert_eq!(rows.iter().map(|row| row.count).sum::<u32>(), counted);
             prop_assert!(events.values().all(|&events| events <= limit));
             prop_assert!(rows.is_sorted_by_key(|row| row.minute));
-            let mut keys: Vec<_> = rows.iter().map(|row| (row.minute, row.source, row.method)).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            prop_assert_eq!(keys.len(), rows.len());
         }
     }
 }

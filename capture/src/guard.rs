@@ -30,7 +30,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { interval: SECOND / 3, burst: 12, query_interval: 5 * SECOND }
+        Self { interval: 2 * SECOND / 5, burst: 20, query_interval: 5 * SECOND }
     }
 }
 
@@ -59,7 +59,7 @@ impl Guard {
     /// Whether an answer may go to `ip` now; if so, it is charged.
     pub fn allow_answer(&mut self, now: Micros, ip: IpAddr) -> bool {
         let Limits { interval, burst, .. } = self.limits;
-        let slot = self.slot(now, ip);
+        let slot = self.slot(ip);
         charge(slot, now, interval, burst)
     }
 
@@ -67,7 +67,7 @@ impl Guard {
     /// burst to answers.
     pub fn allow_query(&mut self, now: Micros, ip: IpAddr) -> bool {
         let Limits { interval, burst, query_interval } = self.limits;
-        let slot = self.slot(now, ip);
+        let slot = self.slot(ip);
         if now < slot.query || !charge(slot, now, interval, burst / 2) {
             return false;
         }
@@ -75,15 +75,11 @@ impl Guard {
         true
     }
 
-    /// The slot of `ip`, taken over from the one that has been idle longest if it has none.
-    fn slot(&mut self, now: Micros, ip: IpAddr) -> &mut Slot {
-        let fresh = Slot { paid: now, query: now };
-        let slot = self.slots.slot(ip, fresh, |slot| slot.paid);
-        // After the clock was set back, debts from the future would silence us for as long.
-        if slot.paid > now + 60 * SECOND {
-            *slot = fresh;
-        }
-        slot
+    /// The slot of `ip`, taken over from the one that has been idle longest if it has none. What is
+    /// not paid for yet is taken over as well: otherwise a crowd could push a remote out of its slot
+    /// and have it sent a second burst.
+    fn slot(&mut self, ip: IpAddr) -> &mut Slot {
+        self.slots.slot(ip, |slot| slot.paid, |owed| owed)
     }
 }
 
@@ -112,6 +108,26 @@ mod tests {
         for i in 0..200_000u32 {
             assert!(guard.allow_answer(SECOND, IpAddr::from(i.to_be_bytes())));
         }
+    }
+
+    #[test]
+    fn a_crowd_buys_nobody_a_second_burst() {
+        let limits = Limits::default();
+        let mut guard = Guard::new(&Secret::from_text("s"), limits);
+        let remote = IpAddr::from([192, 0, 2, 1]);
+        assert!((0..limits.burst).all(|_| guard.allow_answer(SECOND, remote)));
+        for i in 0..200_000u32 {
+            while guard.allow_answer(SECOND, IpAddr::from(i.to_be_bytes())) {}
+        }
+        assert!(!guard.allow_answer(SECOND, remote));
+    }
+
+    #[test]
+    fn a_long_debt_is_not_forgiven() {
+        let limits = Limits { interval: 100 * SECOND, ..Limits::default() };
+        let mut guard = Guard::new(&Secret::from_text("s"), limits);
+        let sent = (0..100).filter(|_| guard.allow_answer(SECOND, IpAddr::from([192, 0, 2, 1]))).count();
+        assert_eq!(sent as i64, limits.burst);
     }
 
     proptest! {

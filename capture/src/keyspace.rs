@@ -8,7 +8,7 @@
 //! one group each, the rest follow in order, so that every group owns a run of neighbouring slices
 //! and every well-known port is spread over the whole keyspace.
 
-use crate::clock::{HOUR, MINUTE, Micros};
+use crate::clock::{HOUR, Micros};
 use crate::id::Id;
 use crate::secret::Secret;
 use std::fmt;
@@ -17,10 +17,11 @@ use std::ops::Range;
 
 /// Sockets in a group: one leader and fifteen followers.
 pub const GROUP: usize = 16;
-/// Time from one id of a presence to the next.
+/// Time from one id of a presence to the next, unless another is asked for.
 pub const ROTATION: Micros = 12 * HOUR;
-/// Each change is moved by up to this much either way, so two changes lie 12 h ± 30 min apart.
-const JITTER: Micros = 15 * MINUTE;
+/// Each change is moved by up to this part of the rotation either way, so with the default two changes
+/// lie 12 h ± 30 min apart.
+const JITTER_PART: Micros = 48;
 
 /// A node id that is our own. Only a [`Keyspace`] makes one, which is what keeps foreign ids out
 /// of the targets we ask for.
@@ -56,6 +57,7 @@ pub struct Keyspace {
     ids_per_port: u16,
     presences: u16,
     rotate_share: f64,
+    rotation: Micros,
 }
 
 /// The addresses and ports make no keyspace.
@@ -74,7 +76,7 @@ pub enum KeyspaceError {
 
 impl Keyspace {
     /// The keyspace of `bind` × `ports` × `ids_per_port`. `rotate_share` (0 to 1) is the share of
-    /// presences that change their id at all.
+    /// presences that change their id at all, every [`ROTATION`].
     ///
     /// # Errors
     /// When that is no presence, more than 65,535, or a socket twice.
@@ -99,7 +101,14 @@ impl Keyspace {
         }
         let presences = u16::try_from(count).map_err(|_| KeyspaceError::TooMany(count))?;
         let seed = Secret::from_text(seed).derive("keyspace");
-        Ok(Self { seed, sockets, ids_per_port: u16::from(ids_per_port), presences, rotate_share })
+        let ids_per_port = u16::from(ids_per_port);
+        Ok(Self { seed, sockets, ids_per_port, presences, rotate_share, rotation: ROTATION })
+    }
+
+    /// The same presences with another time from one id to the next, at least a second.
+    #[must_use]
+    pub fn rotating_every(self, rotation: Micros) -> Self {
+        Self { rotation, ..self }
     }
 
     /// Number of presences, 1 to 65,535.
@@ -204,7 +213,7 @@ impl Keyspace {
         if !self.rotates(presence) {
             return 0;
         }
-        let near = (now - self.phase(presence)).div_euclid(ROTATION);
+        let near = (now - self.phase(presence)).div_euclid(self.rotation);
         // Jitter moves a change by less than half a rotation: one of three epochs holds `now`.
         (near - 1..=near + 1).rfind(|&epoch| self.change(presence, epoch) <= now).unwrap_or(near - 1)
     }
@@ -212,13 +221,14 @@ impl Keyspace {
     /// When `epoch` of `presence` begins.
     fn change(&self, presence: u16, epoch: i64) -> Micros {
         let parts: [&[u8]; 2] = [&presence.to_be_bytes(), &epoch.to_be_bytes()];
-        let jitter = self.seed.derive("rotation").number(&parts) % (2 * JITTER as u64 + 1);
-        epoch * ROTATION + self.phase(presence) + jitter as Micros - JITTER
+        let most = self.rotation / JITTER_PART;
+        let jitter = self.seed.derive("rotation").number(&parts) % (2 * most as u64 + 1);
+        epoch * self.rotation + self.phase(presence) + jitter as Micros - most
     }
 
     /// Presences change one after the other, spread over the whole rotation.
     fn phase(&self, presence: u16) -> Micros {
-        ROTATION / Micros::from(self.presences) * Micros::from(presence)
+        self.rotation / Micros::from(self.presences) * Micros::from(presence)
     }
 }
 
@@ -256,6 +266,7 @@ fn grouped(ports: &[u16]) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{MINUTE, SECOND};
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
 
@@ -306,6 +317,17 @@ mod tests {
         // No five minutes of a rotation see more than a handful of the 208 changes.
         for window in ends.windows(12) {
             assert!(window[11] - window[0] > 5 * MINUTE);
+        }
+    }
+
+    #[test]
+    fn a_shorter_rotation_moves_with_all_its_parts() {
+        let space = keyspace("s", 208, 1, 1.0).rotating_every(10 * MINUTE);
+        for presence in 0..208 {
+            let valid = space.validity(presence, 5 * HOUR);
+            let length = valid.end - valid.start;
+            assert!((length - 10 * MINUTE).abs() <= 25 * SECOND, "{length}");
+            assert_ne!(space.id(presence, valid.end), space.id(presence, valid.start));
         }
     }
 

@@ -1,8 +1,8 @@
 //! The command line of `capture`: arguments in, exit code out. 0 is success, 1 failure, 2 usage.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use capture::config::{Config, Flags};
-use capture::{clock, daemon, plan, state};
+use capture::{check, clock, daemon, log, plan, state, tail};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -24,15 +24,37 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Listen, answer and record until SIGTERM or SIGINT.
-    Run,
+    Run {
+        /// Log more: what helps to find a mistake.
+        #[arg(long)]
+        debug: bool,
+        /// How a line of the log looks.
+        #[arg(long, value_enum, default_value_t = log::Format::Text, value_name = "FORMAT")]
+        log_format: log::Format,
+    },
     /// Print addresses, ports, ids and slices of all presences without binding anything.
     Plan {
         /// How to print them.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Say what would go wrong on this host with these settings, and how to mend it.
+    ///
+    /// Nothing is sent and nothing is written. The exit code is 1 if anything fails; what is only
+    /// doubtful does not fail.
+    Check {
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
     /// Print the settings in force as a commented TOML file.
     Config,
+    /// Print new events of a running daemon as an Arrow IPC stream, until nobody reads it any more.
+    Tail {
+        /// Begin with the events that are recorded and not sealed yet.
+        #[arg(long)]
+        unsealed: bool,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,13 +78,18 @@ fn main() -> ExitCode {
     let config = match Config::load(arguments.config.as_deref(), arguments.flags) {
         Ok(config) => config,
         Err(error) => {
-            complain(&error.into());
+            log::complain(&error.into());
             return ExitCode::from(USAGE);
         }
     };
     let result = match arguments.command {
-        Command::Run => run(config),
+        Command::Run { debug, log_format } => {
+            log::start(log_format, debug);
+            daemon::run(config)
+        }
         Command::Plan { format } => print_plan(&config, format),
+        Command::Check { format } => print_check(&config, format),
+        Command::Tail { unsealed } => print_tail(&config, unsealed),
         Command::Config => {
             config.commented().context("cannot print the settings").and_then(|text| print(&text))
         }
@@ -70,30 +97,42 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            log::complain(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-    daemon::run(config)
+fn print_tail(config: &Config, unsealed: bool) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() {
+        bail!("this is binary data (an Arrow IPC stream): pipe it into a program that reads it");
+    }
+    log::start(log::Format::Text, false);
+    tail::run(&config.data, &config.sensor_name(), &schema::events::TABLE, unsealed)
 }
 
 fn print_plan(config: &Config, format: Format) -> anyhow::Result<()> {
-    let sensor = if config.sensor.is_empty() { state::host_name() } else { config.sensor.clone() };
-    let seed =
-        if config.seed.is_empty() { state::kept_seed(&config.data, &sensor)? } else { config.seed.clone() };
+    let seed = if config.seed.is_empty() {
+        state::kept_seed(&config.data, &config.sensor_name())?
+    } else {
+        config.seed.clone()
+    };
     let rows = plan::rows(&config.keyspace(&seed)?, clock::now());
     match format {
         Format::Table => print(&plan::table(&rows)),
         Format::Json => print(&plan::json(&rows)?),
     }
+}
+
+fn print_check(config: &Config, format: Format) -> anyhow::Result<()> {
+    let findings = check::all(config).context("cannot check this host")?;
+    match format {
+        Format::Table => print(&check::table(&findings))?,
+        Format::Json => print(&check::json(&findings)?)?,
+    }
+    let failed = findings.iter().filter(|finding| finding.verdict == check::Verdict::Fail).count();
+    anyhow::ensure!(failed == 0, "{failed} of {} checks failed", findings.len());
+    Ok(())
 }
 
 /// Prints to stdout; a reader that has seen enough is no failure.
@@ -104,8 +143,4 @@ fn print(text: &str) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn complain(error: &anyhow::Error) {
-    eprintln!("capture: {error:#}");
 }

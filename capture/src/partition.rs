@@ -7,6 +7,7 @@
 //! [`writer_properties`] is the one place that says how our columns are laid out in Parquet.
 
 use crate::clock::Micros;
+use crate::geo::Geo;
 use crate::merge::{merge, times};
 use crate::spool::{Batches, Segment, Spool, SpoolError, io_error, rows_error, sync_folder};
 use arrow_array::RecordBatch;
@@ -22,11 +23,11 @@ use std::path::{Path, PathBuf};
 
 /// Rows in a row group at most: what a reader must hold to read one.
 pub const ROW_GROUP_ROWS: usize = 1 << 20;
-/// Bytes of a column's dictionary before it falls back to plain values. Ids repeat from hour to hour:
-/// room for some 200,000 of them.
+/// Bytes of a column's dictionary before it falls back to plain values. Ids and addresses repeat from
+/// hour to hour: room for some 200,000 of them.
 const ID_DICTIONARY: usize = 4 << 20;
-/// The same for other columns: few values, or so many (transaction ids) that a dictionary would only
-/// cost memory, several times its size.
+/// The same for other columns: few values, or so many that a dictionary would only cost memory, several
+/// times its size.
 const DICTIONARY: usize = 256 << 10;
 /// Best size for the time it takes on event columns.
 const ZSTD_LEVEL: i32 = 3;
@@ -53,11 +54,11 @@ pub fn writer_properties(
         let (dictionary, encoding) = match column.ty.encoding() {
             schema::Encoding::Delta => (false, Some(Encoding::DELTA_BINARY_PACKED)),
             schema::Encoding::Plain => (false, Some(Encoding::PLAIN)),
-            schema::Encoding::ByteStreamSplit => (false, Some(Encoding::BYTE_STREAM_SPLIT)),
+            schema::Encoding::DeltaLength => (false, Some(Encoding::DELTA_LENGTH_BYTE_ARRAY)),
             schema::Encoding::Dictionary => (true, fallback(column.ty)),
         };
         properties = properties.set_column_dictionary_enabled(path.clone(), dictionary);
-        if column.ty == Type::Id {
+        if matches!(column.ty, Type::Id | Type::Address) {
             properties = properties.set_column_dictionary_page_size_limit(path.clone(), ID_DICTIONARY);
         }
         if let Some(encoding) = encoding {
@@ -70,22 +71,27 @@ pub fn writer_properties(
 /// What follows a full dictionary, where the writer's own choice will not do: it picks a delta
 /// encoding for bytes that not every reader knows.
 fn fallback(ty: Type) -> Option<Encoding> {
-    matches!(ty, Type::Id | Type::Bytes | Type::Text).then_some(Encoding::PLAIN)
+    matches!(ty, Type::Id | Type::Address | Type::Bytes | Type::Text).then_some(Encoding::PLAIN)
 }
 
-/// Turns a closed segment into its file and removes the segment. Returns the file, or `None` for a
-/// segment without rows. Doing it again after a crash at any point gives the same file.
+/// Turns a closed segment into its file, with what `geo` knows about its addresses, and removes the
+/// segment. Returns the file, or `None` for a segment without rows. Doing it again after a crash at any
+/// point gives the same file.
 ///
 /// # Errors
 /// When the segment cannot be read or the file cannot be written; the segment is kept then.
-pub fn seal(data: &Path, segment: &Segment) -> Result<Option<PathBuf>, SpoolError> {
+pub fn seal(data: &Path, segment: &Segment, geo: &mut Geo) -> Result<Option<PathBuf>, SpoolError> {
     let spool = segment.spool_path(data);
     let path = segment.final_path(data);
     let mut sealed = is_complete(&path);
     if !sealed {
         let floors = floors(segment, &spool)?;
         if !floors.is_empty() {
-            write(segment, &spool, &floors, &path)?;
+            let temporary = path.with_file_name(format!(".{}.tmp", segment.name));
+            write(segment, &spool, &floors, &temporary, &path, geo).inspect_err(|_| {
+                // Half a file would only take the room that the spool needs.
+                let _ = fs::remove_file(&temporary);
+            })?;
             sealed = true;
         }
     }
@@ -123,12 +129,17 @@ fn floors(segment: &Segment, spool: &Path) -> Result<Vec<Micros>, SpoolError> {
 }
 
 /// Writes the rows of `spool` in order of time to `path`.
-fn write(segment: &Segment, spool: &Path, floors: &[Micros], path: &Path) -> Result<(), SpoolError> {
+fn write(
+    segment: &Segment,
+    spool: &Path,
+    floors: &[Micros],
+    temporary: &Path,
+    path: &Path,
+    geo: &mut Geo,
+) -> Result<(), SpoolError> {
     let table = segment.table;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    create_folders(folder)?;
-    let temporary = folder.join(format!(".{}.tmp", segment.name));
-    let file = File::create(&temporary).map_err(io_error("create", &temporary))?;
+    create_folders(path.parent().unwrap_or(Path::new(".")))?;
+    let file = File::create(temporary).map_err(io_error("create", temporary))?;
     let parquet = |cause| SpoolError::Parquet { path: temporary.display().to_string(), cause };
     let metadata = [
         (version::DATASET_VERSION, version::DATASET.to_string()),
@@ -156,7 +167,8 @@ fn write(segment: &Segment, spool: &Path, floors: &[Micros], path: &Path) -> Res
         let merged = merge(table, &held).map_err(rows_error(table))?;
         let ready =
             floor.map_or(merged.num_rows(), |floor| times(table, &merged).partition_point(|&ts| ts < floor));
-        writer.write(&merged.slice(0, ready)).map_err(parquet)?;
+        let ready_rows = geo.enrich(merged.slice(0, ready)).map_err(rows_error(table))?;
+        writer.write(&ready_rows).map_err(parquet)?;
         kept_rows = merged.num_rows() - ready;
         held_rows = kept_rows;
         held.clear();
@@ -166,8 +178,8 @@ fn write(segment: &Segment, spool: &Path, floors: &[Micros], path: &Path) -> Res
     }
     writer.append_key_value_metadata(KeyValue::new(version::ROWS.to_owned(), rows.to_string()));
     writer.close().map_err(parquet)?;
-    file.sync_all().map_err(io_error("sync", &temporary))?;
-    fs::rename(&temporary, path).map_err(io_error("rename", &temporary))?;
+    file.sync_all().map_err(io_error("sync", temporary))?;
+    fs::rename(temporary, path).map_err(io_error("rename", temporary))?;
     sync_folder(path)
 }
 
@@ -202,7 +214,7 @@ pub fn write_partitions(
         spool.append(table, &batch, first).map_err(|(_, error)| error)?;
     }
     segments.extend(spool.close_all()?);
-    segments.iter().filter_map(|segment| seal(data, segment).transpose()).collect()
+    segments.iter().filter_map(|segment| seal(data, segment, &mut Geo::default()).transpose()).collect()
 }
 
 #[cfg(test)]
@@ -261,7 +273,7 @@ mod tests {
         fs::create_dir_all(temporary.parent().expect("a folder")).expect("created");
         fs::write(&temporary, b"PAR1 half").expect("written");
         let (_, left) = Spool::open(data.path(), HERE).expect("opened");
-        let sealed = seal(data.path(), &left[0]).expect("sealed").expect("a file");
+        let sealed = seal(data.path(), &left[0], &mut Geo::default()).expect("sealed").expect("a file");
         assert_eq!(read(&sealed), [1, 2]);
         assert_eq!(files(data.path()), std::slice::from_ref(&sealed));
         let first = fs::read(&sealed).expect("read");
@@ -269,7 +281,7 @@ mod tests {
         // Killed between the rename and the removal of the segment.
         fs::write(&path, &spooled).expect("written");
         let (_, left) = Spool::open(data.path(), HERE).expect("opened");
-        assert_eq!(seal(data.path(), &left[0]).expect("sealed"), Some(sealed.clone()));
+        assert_eq!(seal(data.path(), &left[0], &mut Geo::default()).expect("sealed"), Some(sealed.clone()));
         assert_eq!(files(data.path()), std::slice::from_ref(&sealed));
         assert_eq!(fs::read(&sealed).expect("read"), first, "a visible file never changes");
 
@@ -296,14 +308,16 @@ mod tests {
     #[test]
     fn columns_are_laid_out_as_their_types_say() {
         let properties = writer_properties(schema::events::TABLE.columns, []);
-        let path = ColumnPath::from;
-        assert_eq!(properties.encoding(&path("ts")), Some(Encoding::DELTA_BINARY_PACKED));
-        assert_eq!(properties.encoding(&path("infohash")), Some(Encoding::PLAIN));
-        assert_eq!(properties.encoding(&path("peer_port")), Some(Encoding::BYTE_STREAM_SPLIT));
-        assert!(properties.dictionary_enabled(&path("infohash")));
-        assert!(
-            !properties.dictionary_enabled(&path("ts")) && !properties.dictionary_enabled(&path("peer_ip"))
-        );
+        let layout = |column| {
+            let path = ColumnPath::from(column);
+            (properties.dictionary_enabled(&path), properties.encoding(&path))
+        };
+        assert_eq!(layout("ts"), (false, Some(Encoding::DELTA_BINARY_PACKED)));
+        assert_eq!(layout("transaction_id"), (false, Some(Encoding::DELTA_LENGTH_BYTE_ARRAY)));
+        assert_eq!(layout("peer_port"), (true, None));
+        for column in ["infohash", "peer_ip", "client_version", "method"] {
+            assert_eq!(layout(column), (true, Some(Encoding::PLAIN)), "{column}");
+        }
     }
 
     proptest! {

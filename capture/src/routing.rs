@@ -2,16 +2,22 @@
 //!
 //! Only nodes that have answered a query of ours are ever in it. Buckets hold [`K`] nodes and only
 //! the one that covers our own id is split, so a table of a network of *n* nodes has about
-//! 8·log₂(*n*) entries and never more than 8·160. An address has at most one of them: an operator
-//! who runs a thousand ids on one host gets one place.
+//! 8·log₂(*n*) entries and never more than 8·160. An address has at most one of them, and a network
+//! of neighbouring addresses two in a bucket and ten in all: an operator who runs a thousand ids on
+//! one host gets one place, and one who owns a /24 cannot fill the table around an id.
 
 use crate::clock::{MINUTE, Micros, SECOND};
 use crate::id::Id;
 use crate::krpc::compact::Contact;
-use std::net::IpAddr;
+use crate::sources::network as remote;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Nodes in a bucket, and nodes in an answer.
 pub const K: usize = 8;
+/// Nodes of one network in a table and in a bucket of it; the tables of Ethereum and eMule have the
+/// same limits.
+const MOST_OF_NETWORK: usize = 10;
+const MOST_OF_NETWORK_IN_BUCKET: usize = 2;
 /// A node or a bucket that was silent for this long is questionable or stale.
 pub const FRESH: Micros = 15 * MINUTE;
 /// Queries in a row left unanswered that make a node bad; a bad node is removed.
@@ -85,23 +91,25 @@ impl Table {
     pub fn recentre(&mut self, own: Id) {
         let old = std::mem::replace(self, Self::new(own));
         for node in old.buckets.into_iter().flat_map(|bucket| bucket.nodes) {
-            self.insert(node);
+            if self.wants(&node.contact) {
+                self.insert(node);
+            }
         }
     }
 
     /// Whether it is worth asking `contact` for a sign of life: unknown, and there is room for it.
     #[must_use]
     pub fn wants(&self, contact: &Contact) -> bool {
+        let bucket = self.bucket(&contact.id);
         contact.id != self.own
-            && !self.nodes().any(|node| same_host(node, contact))
-            && (self.bucket(&contact.id).nodes.len() < K || self.may_split(&contact.id))
+            && (bucket.nodes.len() < K || self.may_split(&contact.id))
+            && !self.nodes().any(|node| remote(node.contact.addr.ip()) == remote(contact.addr.ip()))
+            && neighbours(&bucket.nodes, contact) < MOST_OF_NETWORK_IN_BUCKET
+            && neighbours(self.nodes(), contact) < MOST_OF_NETWORK
     }
 
     /// `contact` answered us.
     pub fn answered(&mut self, now: Micros, contact: Contact) {
-        if contact.id == self.own {
-            return;
-        }
         if let Some(node) = self.node_mut(&contact) {
             if node.contact.id == contact.id {
                 node.seen = now;
@@ -111,7 +119,7 @@ impl Table {
             // It has changed its id, and with it its place.
             self.forget(&contact);
         }
-        if !self.nodes().any(|node| same_host(node, &contact)) {
+        if self.wants(&contact) {
             self.insert(Node { contact, seen: now, asked: now, failures: 0 });
         }
     }
@@ -224,12 +232,10 @@ impl Table {
         nodes.iter().filter(|node| self.own.common_prefix(&node.contact.id) == prefix).count() < K
     }
 
+    /// Takes a node that the table wants.
     fn insert(&mut self, node: Node) {
         let id = node.contact.id;
         while self.bucket(&id).nodes.len() >= K {
-            if !self.may_split(&id) {
-                return;
-            }
             self.split();
         }
         let index = self.index(&id);
@@ -253,12 +259,19 @@ impl Table {
     }
 }
 
-/// Whether `contact` is the node, or would be a second one on its host.
-fn same_host(node: &Node, contact: &Contact) -> bool {
-    match (node.contact.addr.ip(), contact.addr.ip()) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => a == b,
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.octets()[..8] == b.octets()[..8],
-        _ => false,
+/// How many of `nodes` are in the network of `contact`.
+fn neighbours<'a>(nodes: impl IntoIterator<Item = &'a Node>, contact: &Contact) -> usize {
+    let network = network(contact.addr.ip());
+    nodes.into_iter().filter(|node| self::network(node.contact.addr.ip()) == network).count()
+}
+
+/// What one owner is likely to have all of: an IPv4 /24 or an IPv6 /48. In simulations every loopback
+/// address is somebody else's.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        _ if ip.is_loopback() => ip,
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() >> 8 << 8).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 80 << 80).into(),
     }
 }
 
@@ -287,6 +300,8 @@ mod tests {
         for (index, bucket) in table.buckets.iter().enumerate() {
             assert!(bucket.nodes.len() <= K);
             for node in &bucket.nodes {
+                assert!(neighbours(&bucket.nodes, &node.contact) <= MOST_OF_NETWORK_IN_BUCKET);
+                assert!(neighbours(table.nodes(), &node.contact) <= MOST_OF_NETWORK);
                 assert_eq!(table.index(&node.contact.id), index);
                 assert_ne!(node.contact.id, table.own);
                 hosts.push(node.contact.addr.ip());
@@ -302,14 +317,31 @@ mod tests {
     fn far_buckets_fill_and_near_ones_split() {
         let mut table = Table::new(Id([0; 20]));
         for i in 0..100u8 {
-            table.answered(1, contact(near(0, i), u32::from(i)));
+            table.answered(1, contact(near(0, i), u32::from(i) << 8));
         }
         assert_eq!(table.len(), K, "one half of the keyspace gets one bucket");
         for i in 0..100u8 {
-            table.answered(1, contact(near(i % 20 + 1, i), 1000 + u32::from(i)));
+            table.answered(1, contact(near(i % 20 + 1, i), (1000 + u32::from(i)) << 8));
         }
         assert!(table.len() > 60);
         check(&table);
+    }
+
+    #[test]
+    fn a_network_gets_few_places_whatever_ids_it_chooses() {
+        let mut table = Table::new(Id([0; 20]));
+        for i in 0..100u8 {
+            table.answered(1, contact(near(i % 20, i), (1000 + u32::from(i)) << 8));
+        }
+        let honest = table.len();
+        for i in 0..=255u8 {
+            table.answered(1, contact(near(i % 160, i), u32::from(i)));
+        }
+        assert_eq!(table.len(), honest + MOST_OF_NETWORK);
+        check(&table);
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        assert_eq!(network(ip("2a00:1:1:5::1")), network(ip("2a00:1:1:6::1")));
+        assert_ne!(network(ip("2a00:1:1::1")), network(ip("2a00:1:2::1")));
     }
 
     #[test]
@@ -360,7 +392,7 @@ mod tests {
             for (now, (mut id, ip, prefix, action)) in (0..).step_by(10 * SECOND as usize).zip(steps) {
                 // Random ids are far away: give them a prefix of ours, so that buckets split.
                 id[..usize::from(prefix / 8)].copy_from_slice(&own[..usize::from(prefix / 8)]);
-                let contact = contact(id, ip);
+                let contact = contact(id, ((ip % 10) << 8) | (ip / 10));
                 match action {
                     0 => table.failed(&contact),
                     1 => table.heard(now, &contact),

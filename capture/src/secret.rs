@@ -1,12 +1,15 @@
-//! One keyed hash for everything that must look random to others and be repeatable to us: node
-//! ids, tokens, transaction ids, and the places of addresses in bounded tables.
+//! Keyed hashes for everything that must look random to others and be repeatable to us: SHA-1 for
+//! node ids, SipHash-2-4 for what has 64 bits and is needed for every datagram: tokens, transaction
+//! ids, and the places of addresses in bounded tables.
 
 use crate::clock::Micros;
 use crate::id::Id;
 use sha1::{Digest, Sha1};
+use siphasher::sip::SipHasher24;
+use std::hash::Hasher as _;
 use std::net::IpAddr;
 
-/// A key for SHA-1 over fixed-length inputs.
+/// A key for hashes of fixed-length inputs.
 #[derive(Clone)]
 pub struct Secret([u8; 20]);
 
@@ -33,11 +36,15 @@ impl Secret {
         hasher.finalize().into()
     }
 
-    /// The first 64 bits of [`Secret::hash`].
+    /// 64 bits that depend on the secret and every byte of `parts`.
     #[must_use]
     pub fn number(&self, parts: &[&[u8]]) -> u64 {
-        let hash = self.hash(parts);
-        u64::from_be_bytes(std::array::from_fn(|i| hash[i]))
+        let half = |start| u64::from_le_bytes(std::array::from_fn(|i| self.0[start + i]));
+        let mut hasher = SipHasher24::new_with_keys(half(0), half(8));
+        for part in parts {
+            hasher.write(part);
+        }
+        hasher.finish()
     }
 
     /// 160 uniform bits for `presence` and its `epoch`.

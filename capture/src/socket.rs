@@ -1,23 +1,30 @@
 //! UDP sockets: what the kernel knows about a datagram comes with it.
 //!
 //! Every datagram is read with its kernel timestamp, its remaining hops, and the number of
-//! datagrams that the socket has dropped for want of buffer.
+//! datagrams that the socket has dropped for want of buffer. What waits at a socket is read with one
+//! call to the kernel, and what is to leave it goes out with one.
 
 use crate::clock::{Micros, SECOND};
 use crate::krpc::Packet;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, recvmsg,
-    setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockFlag, SockType, SockaddrStorage,
+    bind, recvmmsg, sendmmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use std::cell::Cell;
-use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsRawFd;
 
 /// The longest UDP payload fits, so a datagram is never cut and its length is the true one.
-pub const BUFFER: usize = 1 << 16;
+const BUFFER: usize = 1 << 16;
+/// Datagrams read from one socket before the others get their turn, and the most packets that one call
+/// sends.
+const BATCH: usize = 16;
+
+/// Stands for a source that nobody could answer.
+const UNKNOWN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +34,8 @@ pub struct BindError {
     pub addr: SocketAddr,
     /// What the system said.
     pub cause: io::Error,
-    advice: String,
+    /// What to do about it.
+    pub advice: String,
 }
 
 /// One bound socket.
@@ -43,7 +51,7 @@ pub struct Socket {
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
     /// Length of the payload.
-    pub length: usize,
+    length: usize,
     /// Who sent it.
     pub source: SocketAddr,
     /// When the kernel received it, by its wall clock.
@@ -54,23 +62,51 @@ pub struct Received {
     pub dropped: u32,
 }
 
-/// Buffers that all sockets share: one datagram is read at a time.
-pub struct Buffers {
-    payload: Box<[u8]>,
-    control: Vec<u8>,
+/// What was read last; all sockets share it.
+pub struct Inbox {
+    /// [`BATCH`] times [`BUFFER`] bytes, of which the system provides what was ever written to:
+    /// datagrams of real clients take one page each.
+    payloads: Box<[u8]>,
+    received: Vec<Received>,
 }
 
-impl Default for Buffers {
+impl Default for Inbox {
     fn default() -> Self {
-        Self { payload: vec![0; BUFFER].into_boxed_slice(), control: nix::cmsg_space!(TimeSpec, u32, i32) }
+        Self { payloads: vec![0; BATCH * BUFFER].into_boxed_slice(), received: Vec::new() }
     }
 }
 
-impl Buffers {
-    /// The first `length` bytes of the payload read last.
-    #[must_use]
-    pub fn payload(&self, length: usize) -> &[u8] {
-        &self.payload[..length.min(BUFFER)]
+impl Inbox {
+    /// The datagrams, in the order in which the socket received them.
+    pub fn datagrams(&self) -> impl Iterator<Item = (&Received, &[u8])> {
+        let payloads = self.payloads.chunks_exact(BUFFER);
+        self.received.iter().zip(payloads).map(|(received, payload)| (received, &payload[..received.length]))
+    }
+}
+
+/// Packets that wait to leave one socket together.
+pub struct Outbox {
+    /// Their bytes, one after the other.
+    bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+    to: Vec<Option<SockaddrStorage>>,
+    headers: MultiHeaders<SockaddrStorage>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        let headers = MultiHeaders::preallocate(BATCH, None);
+        Self { bytes: Vec::new(), ends: Vec::new(), to: Vec::new(), headers }
+    }
+}
+
+impl Outbox {
+    /// Adds a packet.
+    pub fn push(&mut self, to: SocketAddr, packet: Packet<'_>) {
+        self.bytes.extend_from_slice(packet.as_bytes());
+        self.ends.push(self.bytes.len());
+        self.to.push(Some(to.into()));
     }
 }
 
@@ -116,35 +152,90 @@ impl Socket {
         self.receive_buffer
     }
 
-    /// Waits until there may be something to read.
-    ///
-    /// # Errors
-    /// When the runtime is shutting down.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.udp.readable().await
+    /// Calls `read` whenever there may be something to read, until the runtime shuts down. After each
+    /// call the other sockets have their turn.
+    pub async fn attend(&self, mut read: impl FnMut()) {
+        while self.udp.readable().await.is_ok() {
+            read();
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// Reads one datagram without waiting.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when there is none.
-    pub fn receive(&self, buffers: &mut Buffers) -> io::Result<Received> {
-        let fd = self.udp.as_raw_fd();
-        let read = || receive(fd, buffers, &self.drops).map_err(io::Error::from);
-        self.udp.try_io(tokio::io::Interest::READABLE, read)
-    }
-
-    /// Reads one datagram without waiting, whether or not the runtime knows of one.
+    /// Reads up to [`BATCH`] datagrams without waiting.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when there is none.
-    pub fn receive_at_once(&self, buffers: &mut Buffers) -> io::Result<Received> {
-        receive(self.udp.as_raw_fd(), buffers, &self.drops).map_err(io::Error::from)
+    pub fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
+        let readable = tokio::io::Interest::READABLE;
+        self.udp.try_io(readable, || self.receive_at_once(inbox))?;
+        if inbox.received.len() < BATCH {
+            // There is nothing left. The runtime learns of what comes next without another look.
+            let _ = self.udp.try_io(readable, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
+        }
+        Ok(())
     }
 
-    /// Sends one packet without waiting; says whether the kernel took it.
-    pub fn send(&self, to: SocketAddr, packet: Packet<'_>) -> bool {
-        self.udp.try_send_to(packet.as_bytes(), to).is_ok()
+    /// Reads up to [`BATCH`] datagrams without waiting, whether or not the runtime knows of any.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when there is none.
+    pub fn receive_at_once(&self, inbox: &mut Inbox) -> io::Result<()> {
+        // Made anew every time: the kernel leaves in them how much room the last datagrams needed, and
+        // would cut what comes with the next ones down to that.
+        let control = nix::cmsg_space!(TimeSpec, u32, i32);
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(control));
+        let payloads = inbox.payloads.chunks_exact_mut(BUFFER);
+        let mut slices: Vec<_> = payloads.map(|payload| [IoSliceMut::new(payload)]).collect();
+        let (fd, flags) = (self.udp.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        inbox.received.clear();
+        let messages = recvmmsg(fd, &mut headers, &mut slices, flags, None)?;
+        inbox.received.extend(messages.map(|message| self.read(&message)));
+        Ok(())
+    }
+
+    fn read(&self, message: &RecvMsg<'_, '_, SockaddrStorage>) -> Received {
+        let address = message.address.as_ref();
+        let v4 = address.and_then(|address| address.as_sockaddr_in()).map(|&v4| SocketAddr::V4(v4.into()));
+        let v6 = address.and_then(|address| address.as_sockaddr_in6()).map(|&v6| SocketAddr::V6(v6.into()));
+        // The kernel names the source of every datagram. Without one it is recorded, but not answered.
+        let source = v4.or(v6).unwrap_or(SocketAddr::V4(UNKNOWN));
+        let mut received = Received { length: message.bytes, source, ts: None, ttl: None, dropped: 0 };
+        // Without what came beside it a datagram is still a datagram.
+        for control in message.cmsgs().into_iter().flatten() {
+            match control {
+                ControlMessageOwned::ScmTimestampns(time) => {
+                    received.ts = Some(time.tv_sec() * SECOND + time.tv_nsec() / 1000);
+                }
+                ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
+                    received.ttl = u8::try_from(hops).ok();
+                }
+                ControlMessageOwned::RxqOvfl(total) => received.dropped = self.note_drops(total),
+                _ => {}
+            }
+        }
+        received
+    }
+
+    /// Sends what is in `outbox`, which is empty then, without waiting. Returns how many packets the
+    /// kernel did not take.
+    pub fn send(&self, outbox: &mut Outbox) -> u64 {
+        let Outbox { bytes, ends, to, headers } = outbox;
+        let mut start = 0;
+        let slices: Vec<_> =
+            ends.iter().map(|&end| [IoSlice::new(&bytes[std::mem::replace(&mut start, end)..end])]).collect();
+        let (mut done, mut failed) = (0, 0);
+        while done < slices.len() {
+            let (rest, to) = (&slices[done..], &to[done..]);
+            match sendmmsg(self.udp.as_raw_fd(), headers, rest, to, [], MsgFlags::MSG_DONTWAIT) {
+                Ok(sent) => done += sent.count(),
+                // It is the first one that the kernel refuses.
+                Err(_) => (done, failed) = (done + 1, failed + 1),
+            }
+        }
+        bytes.clear();
+        ends.clear();
+        to.clear();
+        failed
     }
 
     /// Number under which the kernel lists this socket in `/proc/net/udp`.
@@ -154,39 +245,8 @@ impl Socket {
 
     /// Drops since the socket last told, of `total` drops in all.
     fn note_drops(&self, total: u32) -> u32 {
-        note_drops(&self.drops, total)
+        total.wrapping_sub(self.drops.replace(total))
     }
-}
-
-fn note_drops(known: &Cell<u32>, total: u32) -> u32 {
-    total.wrapping_sub(known.replace(total))
-}
-
-fn receive(fd: RawFd, buffers: &mut Buffers, drops: &Cell<u32>) -> nix::Result<Received> {
-    let mut payload = [IoSliceMut::new(&mut buffers.payload)];
-    let message =
-        recvmsg::<SockaddrStorage>(fd, &mut payload, Some(&mut buffers.control), MsgFlags::MSG_DONTWAIT)?;
-    let address = message.address.ok_or(Errno::EAFNOSUPPORT)?;
-    let source = match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(v4), _) => SocketAddr::V4((*v4).into()),
-        (_, Some(v6)) => SocketAddr::V6((*v6).into()),
-        _ => return Err(Errno::EAFNOSUPPORT),
-    };
-    let mut received = Received { length: message.bytes, source, ts: None, ttl: None, dropped: 0 };
-    // Without what came beside it a datagram is still a datagram.
-    for control in message.cmsgs().into_iter().flatten() {
-        match control {
-            ControlMessageOwned::ScmTimestampns(time) => {
-                received.ts = Some(time.tv_sec() * SECOND + time.tv_nsec() / 1000);
-            }
-            ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
-                received.ttl = u8::try_from(hops).ok();
-            }
-            ControlMessageOwned::RxqOvfl(total) => received.dropped = note_drops(drops, total),
-            _ => {}
-        }
-    }
-    Ok(received)
 }
 
 /// Drops at `sockets` that no datagram has told of yet. A socket tells only with the next datagram
@@ -238,6 +298,7 @@ fn advice(error: &io::Error, local: SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
 
     #[test]
     fn lines_of_the_kernel_are_read() {
@@ -246,22 +307,140 @@ mod tests {
         assert_eq!(inode_and_drops(line), Some((3541, 17)));
     }
 
+    fn socket() -> (Socket, SocketAddr) {
+        let socket = Socket::bind("127.0.0.1:0".parse().expect("an address"), 1 << 16).expect("bound");
+        let local = socket.udp.local_addr().expect("an address");
+        (socket, local)
+    }
+
+    fn payloads(inbox: &Inbox) -> Vec<Vec<u8>> {
+        inbox.datagrams().map(|(_, payload)| payload.to_vec()).collect()
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn a_datagram_comes_with_time_and_hops() {
-        let socket = Socket::bind("127.0.0.1:0".parse().expect("an address"), 1 << 16).expect("bound");
+        let (socket, local) = socket();
         assert!(socket.receive_buffer() > 0);
-        let local = socket.udp.local_addr().expect("an address");
         let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
         sender.send_to(b"hello", local).expect("sent");
-        socket.readable().await.expect("readable");
-        let mut buffers = Buffers::default();
-        let received = socket.receive(&mut buffers).expect("a datagram");
-        assert_eq!(buffers.payload(received.length), b"hello");
+        socket.udp.readable().await.expect("readable");
+        let mut inbox = Inbox::default();
+        socket.receive(&mut inbox).expect("a datagram");
+        assert_eq!(payloads(&inbox), [b"hello"]);
+        let (received, _) = inbox.datagrams().next().expect("a datagram");
         assert_eq!(received.source, sender.local_addr().expect("an address"));
         assert_eq!(received.ttl, Some(64));
         assert!(received.ts.is_some_and(|ts| (crate::clock::now() - ts).abs() < 10 * SECOND));
         let taken = Socket::bind(local, 1 << 16).err().expect("in use").to_string();
         assert!(taken.contains(&local.to_string()) && taken.contains("ss -lunp"), "{taken}");
         assert_eq!(untold_drops(&[socket]), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_waits_is_read_in_order_whole_and_no_more_than_a_batch_at_once() {
+        let (socket, local) = socket();
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let longest = vec![b'x'; 65_507];
+        sender.send_to(&longest, local).expect("sent");
+        let mut inbox = Inbox::default();
+        socket.receive_at_once(&mut inbox).expect("a datagram");
+        assert_eq!(payloads(&inbox), [longest]);
+
+        let sent: Vec<Vec<u8>> = (0..BATCH as u8 + 1).map(|i| vec![i; usize::from(i)]).collect();
+        for payload in &sent {
+            sender.send_to(payload, local).expect("sent");
+        }
+        socket.udp.readable().await.expect("readable");
+        socket.receive(&mut inbox).expect("a batch");
+        assert_eq!(payloads(&inbox), sent[..BATCH]);
+        socket.receive(&mut inbox).expect("the rest");
+        assert_eq!(payloads(&inbox), sent[BATCH..]);
+        let none = socket.receive(&mut inbox).expect_err("nothing is left");
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+
+        // After an emptied socket the runtime notices the next datagram.
+        sender.send_to(b"again", local).expect("sent");
+        socket.udp.readable().await.expect("readable");
+        socket.receive(&mut inbox).expect("a datagram");
+        assert_eq!(payloads(&inbox), [b"again"]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_flooded_socket_starves_no_other() {
+        let (flooded, other) = (socket(), socket());
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        for _ in 0..10 * BATCH {
+            sender.send_to(b"flood", flooded.1).expect("sent");
+        }
+        sender.send_to(b"query", other.1).expect("sent");
+        let inbox = RefCell::new(Inbox::default());
+        let (batches, turns) = tokio::sync::mpsc::unbounded_channel();
+        let attend = async |socket: &Socket| {
+            let read = || {
+                if socket.receive(&mut inbox.borrow_mut()).is_ok() {
+                    batches.send(payloads(&inbox.borrow())).expect("the test listens");
+                }
+            };
+            socket.attend(read).await;
+        };
+        let mut turns = turns;
+        let first_query = async {
+            let mut turn = 0;
+            while turns.recv().await.is_some_and(|batch| batch[0] != b"query") {
+                turn += 1;
+            }
+            turn
+        };
+        tokio::select! {
+            () = attend(&flooded.0) => {}
+            () = attend(&other.0) => {}
+            turn = first_query => assert!(turn <= 2, "it came after {turn} batches of the flood"),
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn drops_are_told_with_the_first_datagram_that_was_queued_after_them() {
+        let (socket, local) = socket();
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let mut inbox = Inbox::default();
+        let (mut received, mut dropped) = (0, 0);
+        let mut take = |inbox: &mut Inbox| {
+            while socket.receive_at_once(inbox).is_ok() {
+                received += inbox.datagrams().count();
+                dropped += inbox.datagrams().map(|(received, _)| received.dropped as usize).sum::<usize>();
+            }
+        };
+        let sent = 2000;
+        for _ in 0..sent {
+            sender.send_to(&[0; 512], local).expect("sent");
+        }
+        take(&mut inbox);
+        sender.send_to(b"and now?", local).expect("sent");
+        take(&mut inbox);
+        assert!(dropped > 0, "the receive buffer holds fewer than {sent} datagrams");
+        assert_eq!(received + dropped, sent + 1);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn packets_leave_together_and_one_that_cannot_is_counted() {
+        let (socket, _) = socket();
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let to = receiver.local_addr().expect("an address");
+        let own_id = crate::keyspace::Keyspace::new("s", &[to.ip()], &[1], 1, 0.0).expect("valid").id(0, 0);
+        let mut encoder = crate::krpc::Encoder::default();
+        let mut outbox = Outbox::default();
+        let unroutable = "[2001:db8::1]:1".parse().expect("an address");
+        for (transaction, to) in [(1, to), (2, unroutable), (3, to)] {
+            let ping = crate::krpc::Outbound::Ping { transaction: [transaction; 4], id: own_id };
+            outbox.push(to, encoder.encode(&ping));
+        }
+        assert_eq!(socket.send(&mut outbox), 1, "IPv6 from an IPv4 socket");
+        for transaction in [1, 3] {
+            let mut buffer = [0; 100];
+            let length = receiver.recv(&mut buffer).expect("a packet");
+            let message = crate::krpc::decode(&buffer[..length]);
+            assert_eq!(message.transaction, Some(&[transaction; 4][..]));
+        }
+        assert_eq!(socket.send(&mut outbox), 0, "it is empty now");
     }
 }

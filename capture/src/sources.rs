@@ -15,28 +15,42 @@ const WAYS: usize = 8;
 /// Something about each of the last remotes.
 pub struct Sources<T> {
     secret: Secret,
-    slots: Vec<(u64, T)>,
+    sets: Vec<Set<T>>,
+}
+
+/// The slots among which a remote may live. Every datagram of a crowd meets another set, which is in
+/// no cache then: so its keys stand side by side.
+#[derive(Clone, Default)]
+struct Set<T> {
+    /// Zero where nobody lives.
+    keys: [u64; WAYS],
+    values: [T; WAYS],
 }
 
 impl<T: Copy + Default> Sources<T> {
     /// Nothing about anybody. `secret` decides who shares a set.
     #[must_use]
     pub fn new(secret: Secret) -> Self {
-        Self { secret, slots: vec![(0, T::default()); SLOTS] }
+        Self { secret, sets: vec![Set::default(); SLOTS / WAYS] }
     }
 
-    /// The slot of the remote that `ip` belongs to. If it has none, it gets one with `fresh` in it,
-    /// and the slot of its set with the least `worth` is lost.
-    pub fn slot<W: Ord>(&mut self, ip: IpAddr, fresh: T, worth: impl Fn(&T) -> W) -> &mut T {
+    /// The slot of the remote that `ip` belongs to. If it has none, it takes over the one of its set
+    /// with the least `worth`, and `inherit` says what it finds there: an unused slot holds the default.
+    pub fn slot<W: Ord>(
+        &mut self,
+        ip: IpAddr,
+        worth: impl Fn(&T) -> W,
+        inherit: impl FnOnce(T) -> T,
+    ) -> &mut T {
         let key = self.secret.number(&[&mapped(network(ip))]).max(1);
-        let first = (key as usize % (SLOTS / WAYS)) * WAYS;
-        let set = &mut self.slots[first..first + WAYS];
-        let i = set.iter().position(|slot| slot.0 == key).unwrap_or_else(|| {
-            let least = (0..WAYS).min_by_key(|&i| (set[i].0 != 0, worth(&set[i].1))).unwrap_or(0);
-            set[least] = (key, fresh);
+        let Set { keys, values } = &mut self.sets[key as usize % (SLOTS / WAYS)];
+        let way = keys.iter().position(|&known| known == key).unwrap_or_else(|| {
+            let least = (0..WAYS).min_by_key(|&way| (keys[way] != 0, worth(&values[way]))).unwrap_or(0);
+            keys[least] = key;
+            values[least] = inherit(values[least]);
             least
         });
-        &mut set[i].1
+        &mut values[way]
     }
 }
 
@@ -57,19 +71,23 @@ mod tests {
     fn a_flood_of_addresses_takes_no_memory_and_no_valued_slot() {
         let mut sources = Sources::new(Secret::from_text("s"));
         let valued = IpAddr::from([192, 0, 2, 1]);
-        *sources.slot(valued, 0u64, |&worth| worth) = 7;
+        *sources.slot(valued, |&worth| worth, |_| 0u64) = 7;
         for i in 0..200_000u32 {
-            assert_eq!(*sources.slot(IpAddr::from(i.to_be_bytes()), 1, |&worth| worth), 1);
+            assert_eq!(*sources.slot(IpAddr::from(i.to_be_bytes()), |&worth| worth, |_| 1), 1);
         }
-        assert_eq!(sources.slots.len(), SLOTS);
-        assert_eq!(*sources.slot(valued, 0, |&worth| worth), 7);
+        assert_eq!(sources.sets.len() * WAYS, SLOTS);
+        assert_eq!(*sources.slot(valued, |&worth| worth, |_| 0), 7);
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_remote() {
         let mut sources = Sources::new(Secret::from_text("s"));
-        *sources.slot("2001:db8::1".parse().expect("an address"), 0u64, |&worth| worth) = 7;
-        assert_eq!(*sources.slot("2001:db8::ffff".parse().expect("an address"), 0, |&worth| worth), 7);
-        assert_eq!(*sources.slot("2001:db8:0:1::1".parse().expect("an address"), 0, |&worth| worth), 0);
+        let mut slot = |ip: &str, value| {
+            let slot = sources.slot(ip.parse().expect("an address"), |&worth| worth, |_| 0u64);
+            std::mem::replace(slot, value)
+        };
+        assert_eq!(slot("2001:db8::1", 7), 0);
+        assert_eq!(slot("2001:db8::ffff", 7), 7);
+        assert_eq!(slot("2001:db8:0:1::1", 7), 0);
     }
 }

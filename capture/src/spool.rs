@@ -23,18 +23,26 @@ use schema::Table;
 use schema::partition::{FileName, Hour, date_text, is_sensor_name, parse_date, parse_hour_folder};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The folder of all spools, below the dataset's root.
 pub const SPOOL: &str = "spool";
+/// The file in a spool's folder that its daemon has locked.
+const LOCK: &str = "lock";
 /// The longest frame that is believed: far more than any batch we write.
 const MAX_FRAME: u32 = 1 << 28;
 /// Segments open at once. More hours than that come from a clock gone wild or a bulk load.
 const MOST_OPEN: usize = 64;
 /// Bytes in front of a frame's message.
 const HEADER: usize = 8;
+/// The shortest life of a segment: long enough for whoever follows the spool to notice it, and for
+/// other late rows of its hour to join it.
+const SHORTEST_LIFE: Micros = 2 * SECOND;
+/// Added to the name of a segment that cannot be read without loss.
+const ASIDE: &str = "aside";
 
 /// Why rows could not be spooled or sealed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +71,26 @@ pub enum SpoolError {
         path: String,
         /// What the system said.
         cause: io::Error,
+    },
+    /// Recording has stopped before the disk is full.
+    #[error(
+        "{path} has {free} bytes left, below the --free-space-floor of {floor}: make room there, or lower the floor"
+    )]
+    Full {
+        /// Root of the dataset.
+        path: String,
+        /// Bytes that may still be used.
+        free: u64,
+        /// Bytes that must stay free.
+        floor: u64,
+    },
+    /// Somebody removed a segment that was being written.
+    #[error("{path} was removed while it was written: {rows} rows are lost with it")]
+    Removed {
+        /// The segment.
+        path: String,
+        /// Rows that were in it.
+        rows: usize,
     },
     /// The rows are not what their table declares.
     #[error("rows of {table} cannot be written: {cause}")]
@@ -137,6 +165,13 @@ pub fn folder(data: &Path, sensor: &str) -> PathBuf {
     data.join(SPOOL).join(sensor)
 }
 
+/// Whether a running daemon writes as `sensor` below `data`.
+#[must_use]
+pub fn is_locked(data: &Path, sensor: &str) -> bool {
+    File::open(folder(data, sensor).join(LOCK))
+        .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Appends rows to the segments of one sensor. There is one at a time: the folder is locked.
 pub struct Spool {
     data: PathBuf,
@@ -145,12 +180,26 @@ pub struct Spool {
     /// Segments closed to make room for others.
     closed: Vec<Segment>,
     /// Released by the system when the process ends, however it ends.
-    _lock: File,
+    lock: File,
+}
+
+/// A segment that was removed while it was being written.
+#[derive(Debug)]
+pub struct Removed {
+    /// Table of its rows.
+    pub table: &'static Table,
+    /// How many rows were in it.
+    pub rows: usize,
+    /// The earliest time among them.
+    pub since: Micros,
+    /// The same in words.
+    pub error: SpoolError,
 }
 
 impl Spool {
     /// Opens the spool of `sensor` and returns the segments that an earlier run left behind, cut
-    /// back to their last whole frame, in order.
+    /// back to their last whole frame, in order. A segment whose columns do not fit those of
+    /// today is named and kept aside.
     ///
     /// # Errors
     /// When another process has it open, or the folder cannot be used.
@@ -158,16 +207,8 @@ impl Spool {
         if !is_sensor_name(sensor) {
             return Err(SpoolError::Sensor(sensor.to_owned()));
         }
+        let lock = lock(data, sensor)?;
         let folder = folder(data, sensor);
-        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-        let path = folder.join("lock");
-        let lock = File::create(&path).map_err(io_error("open", &path))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                SpoolError::Locked { sensor: sensor.to_owned(), data: data.display().to_string() }
-            }
-            TryLockError::Error(cause) => io_error("lock", &path)(cause),
-        })?;
         let mut left = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
             let path = entry.map_err(io_error("list", &folder))?.path();
@@ -181,11 +222,17 @@ impl Spool {
             left.extend(segment);
         }
         left.sort_by_key(|segment| (segment.hour, segment.name.start, segment.name.part));
-        for segment in &left {
-            cut(&segment.spool_path(data))?;
+        let mut readable = Vec::new();
+        for segment in left {
+            let path = segment.spool_path(data);
+            cut(&path)?;
+            match Batches::open(segment.table, &path)?.check()? {
+                Ok(()) => readable.push(segment),
+                Err(why) => set_aside(&path, &why)?,
+            }
         }
         let (data, sensor) = (data.to_owned(), sensor.to_owned());
-        Ok((Self { data, sensor, open: BTreeMap::new(), closed: Vec::new(), _lock: lock }, left))
+        Ok((Self { data, sensor, open: BTreeMap::new(), closed: Vec::new(), lock }, readable))
     }
 
     /// Appends `batch`, each row to the segment of its hour; a segment opened for it is named after
@@ -225,10 +272,11 @@ impl Spool {
             if self.open.len() >= MOST_OPEN
                 && let Some(&oldest) = self.open.keys().next()
             {
-                self.closed = self.close(|key| key == oldest)?;
+                self.closed = self.close(|key, _| key == oldest)?;
             }
+            self.hold_lock()?;
             let segment = new_segment(&self.data, &self.sensor, table, hour, now);
-            self.open.insert((hour, table.name), Appender::create(&self.data, segment)?);
+            self.open.insert((hour, table.name), Appender::create(&self.data, segment, now)?);
         }
         match self.open.get_mut(&(hour, table.name)) {
             Some(appender) => appender.append(batch),
@@ -244,12 +292,34 @@ impl Spool {
         self.open.values_mut().try_for_each(Appender::sync)
     }
 
-    /// Closes the segments whose hour ended before `now`; they are ready to be sealed.
+    /// Takes the lock again when its file is no longer in the folder: whoever removed the folder
+    /// made room for a second writer.
+    fn hold_lock(&mut self) -> Result<(), SpoolError> {
+        let path = folder(&self.data, &self.sensor).join(LOCK);
+        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let held = self.lock.metadata().map(identity).map_err(io_error("read", &path))?;
+        match fs::metadata(&path).map(identity) {
+            Ok(found) if found == held => {}
+            _ => self.lock = lock(&self.data, &self.sensor)?,
+        }
+        Ok(())
+    }
+
+    /// Gives up the segments that were removed while they were open, and says what was in them.
+    pub fn removed(&mut self) -> Vec<Removed> {
+        self.open
+            .extract_if(.., |_, appender| appender.is_removed())
+            .map(|(_, gone)| gone.removed())
+            .collect()
+    }
+
+    /// Closes the segments whose hour ended before `end`, at the time `now`; they are ready to be
+    /// sealed.
     ///
     /// # Errors
     /// When a segment cannot be synced; it stays open.
-    pub fn close_ended(&mut self, now: Micros) -> Result<Vec<Segment>, SpoolError> {
-        self.close(|(hour, _)| hour.end() <= now)
+    pub fn close_ended(&mut self, end: Micros, now: Micros) -> Result<Vec<Segment>, SpoolError> {
+        self.close(|(hour, _), opened| hour.end() <= end && (now - opened).abs() >= SHORTEST_LIFE)
     }
 
     /// Closes all segments.
@@ -257,11 +327,12 @@ impl Spool {
     /// # Errors
     /// When a segment cannot be synced; it stays open.
     pub fn close_all(&mut self) -> Result<Vec<Segment>, SpoolError> {
-        self.close(|_| true)
+        self.close(|_, _| true)
     }
 
-    fn close(&mut self, ended: impl Fn((Hour, &str)) -> bool) -> Result<Vec<Segment>, SpoolError> {
-        let keys: Vec<_> = self.open.keys().copied().filter(|&key| ended(key)).collect();
+    fn close(&mut self, ended: impl Fn((Hour, &str), Micros) -> bool) -> Result<Vec<Segment>, SpoolError> {
+        let ended = |(&key, appender): (_, &Appender)| ended(key, appender.opened).then_some(key);
+        let keys: Vec<_> = self.open.iter().filter_map(ended).collect();
         for key in keys {
             if let Some(appender) = self.open.get_mut(&key) {
                 appender.sync()?;
@@ -270,6 +341,51 @@ impl Spool {
         }
         Ok(std::mem::take(&mut self.closed))
     }
+}
+
+/// Creates the spool folder of `sensor` and locks it.
+fn lock(data: &Path, sensor: &str) -> Result<File, SpoolError> {
+    let folder = folder(data, sensor);
+    fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+    let path = folder.join(LOCK);
+    let lock = File::create(&path).map_err(io_error("open", &path))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            SpoolError::Locked { sensor: sensor.to_owned(), data: data.display().to_string() }
+        }
+        TryLockError::Error(cause) => io_error("lock", &path)(cause),
+    })?;
+    Ok(lock)
+}
+
+/// Puts the segment at `path` where no start finds it again.
+fn set_aside(path: &Path, why: &ArrowError) -> Result<(), SpoolError> {
+    let aside = path.with_added_extension(ASIDE);
+    fs::rename(path, &aside).map_err(io_error("rename", path))?;
+    tracing::error!(
+        "{}: kept aside, because {why}; start the capture that wrote it after removing `.{ASIDE}` from the name",
+        aside.display()
+    );
+    Ok(())
+}
+
+/// Spools and closes `batch` as one segment that is ready to be sealed: rows that were computed and
+/// would be computed again after a crash. They all belong to `hour`.
+///
+/// # Errors
+/// When the segment cannot be written; nothing of it stays then.
+pub fn write_segment(
+    data: &Path,
+    sensor: &str,
+    table: &'static Table,
+    hour: Hour,
+    batch: &RecordBatch,
+    now: Micros,
+) -> Result<Segment, SpoolError> {
+    let segment = new_segment(data, sensor, table, hour, now);
+    let mut appender = Appender::create(data, segment, now)?;
+    appender.append(batch).and_then(|()| appender.sync()).inspect_err(|_| appender.discard())?;
+    Ok(appender.segment)
 }
 
 /// A segment whose names are not taken, neither in the spool nor among the sealed files.
@@ -288,22 +404,54 @@ struct Appender {
     path: PathBuf,
     file: File,
     encoder: StreamEncoder,
+    /// When it was created.
+    opened: Micros,
+    rows: usize,
+    /// The earliest time of its rows.
+    since: Micros,
     /// Length up to the last whole frame.
     length: u64,
     synced: bool,
 }
 
 impl Appender {
-    fn create(data: &Path, segment: Segment) -> Result<Self, SpoolError> {
+    fn create(data: &Path, segment: Segment, now: Micros) -> Result<Self, SpoolError> {
         let path = segment.spool_path(data);
-        let file = File::create_new(&path).map_err(io_error("create", &path))?;
-        sync_folder(&path)?;
         let schema = segment.table.arrow();
         let encoder = StreamEncoder::try_new(&schema).map_err(rows_error(segment.table))?;
-        let mut appender = Self { segment, path, file, encoder, length: 0, synced: true };
+        let file = File::create_new(&path).map_err(io_error("create", &path))?;
+        let mut appender = Self {
+            segment,
+            path,
+            file,
+            encoder,
+            opened: now,
+            rows: 0,
+            since: Micros::MAX,
+            length: 0,
+            synced: true,
+        };
         // The first message declares the schema; without rows it stands in a frame of its own.
-        appender.append(&RecordBatch::new_empty(schema))?;
+        sync_folder(&appender.path)
+            .and_then(|()| appender.append(&RecordBatch::new_empty(schema)))
+            .inspect_err(|_| appender.discard())?;
         Ok(appender)
+    }
+
+    /// Removes what could not be written: on a full disk every attempt would leave a file behind.
+    fn discard(&self) {
+        // What remains is a segment without rows.
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    fn removed(self) -> Removed {
+        let Self { segment, path, rows, since, .. } = self;
+        let error = SpoolError::Removed { path: path.display().to_string(), rows };
+        Removed { table: segment.table, rows, since, error }
     }
 
     fn append(&mut self, batch: &RecordBatch) -> Result<(), SpoolError> {
@@ -318,11 +466,13 @@ impl Appender {
         frame[4..HEADER].copy_from_slice(&crc.to_le_bytes());
         if let Err(error) = self.file.write_all(&frame) {
             // Half a frame would hide every later one: take it back.
-            let undo = self.file.set_len(self.length).and_then(|()| self.file.seek(io::SeekFrom::End(0)));
+            let undo = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
             undo.map_err(io_error("shorten", &self.path))?;
             return Err(io_error("write", &self.path)(error));
         }
         self.length += frame.len() as u64;
+        self.rows += batch.num_rows();
+        self.since = times(self.segment.table, batch).iter().copied().fold(self.since, Micros::min);
         self.synced = false;
         Ok(())
     }
@@ -359,7 +509,7 @@ fn cut(path: &Path) -> Result<(), SpoolError> {
     Ok(())
 }
 
-/// Reads frames up to the first that is not whole.
+/// Reads frames up to the first that is not whole, and goes on from there when asked again.
 struct Frames {
     path: PathBuf,
     file: BufReader<File>,
@@ -374,11 +524,16 @@ impl Frames {
     }
 
     fn next(&mut self) -> Result<Option<Vec<u8>>, SpoolError> {
-        match self.frame() {
-            Ok(frame) => Ok(frame),
+        let frame = match self.frame() {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(io_error("read", &self.path)(error)),
+            other => other,
+        };
+        let frame = frame.map_err(io_error("read", &self.path))?;
+        if frame.is_none() {
+            // What is half written now may be whole the next time.
+            self.file.seek(SeekFrom::Start(self.valid)).map_err(io_error("read", &self.path))?;
         }
+        Ok(frame)
     }
 
     fn frame(&mut self) -> io::Result<Option<Vec<u8>>> {
@@ -401,7 +556,7 @@ impl Frames {
 }
 
 /// The batches of a segment, in the order they were appended. A segment that is still being
-/// written ends where its last whole frame ends.
+/// written ends where its last whole frame ends, and goes on when there are more.
 pub struct Batches {
     table: &'static Table,
     frames: Frames,
@@ -416,6 +571,24 @@ impl Batches {
     /// When the file cannot be opened.
     pub fn open(table: &'static Table, path: &Path) -> Result<Self, SpoolError> {
         Ok(Self { table, frames: Frames::open(path)?, written: None })
+    }
+
+    /// Whether the rows fit into the columns of today; read before the first batch.
+    fn check(mut self) -> Result<Result<(), ArrowError>, SpoolError> {
+        let Some(first) = self.frames.next()? else { return Ok(Ok(())) };
+        let empty = self.decode(&Buffer::from(first));
+        let schema = self.written.unwrap_or_else(|| self.table.arrow());
+        let fits = conform(&self.table.arrow(), &RecordBatch::new_empty(schema));
+        Ok(empty.and(fits).map(drop))
+    }
+
+    /// Whether the segment has been sealed and removed: no more rows will come.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_removed(&self) -> Result<bool, SpoolError> {
+        let metadata = self.frames.file.get_ref().metadata().map_err(io_error("read", &self.frames.path))?;
+        Ok(metadata.nlink() == 0)
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>, SpoolError> {
@@ -473,25 +646,33 @@ impl Iterator for Batches {
     }
 }
 
-/// `batch` in the columns of `schema`: an older writer may have left some out.
+/// `batch` in the columns of `schema`: an older writer may have left some out. Those of a newer one
+/// are refused, because they would be lost.
 fn conform(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     if batch.schema_ref() == schema {
         return Ok(batch.clone());
+    }
+    if let Some(unknown) =
+        batch.schema_ref().fields().iter().find(|field| schema.index_of(field.name()).is_err())
+    {
+        return Err(ArrowError::SchemaError(format!("the column `{}` is not known", unknown.name())));
     }
     let columns = schema
         .fields()
         .iter()
         .map(|field| match batch.column_by_name(field.name()) {
-            Some(column) => column.clone(),
-            None => new_null_array(field.data_type(), batch.num_rows()),
+            Some(column) => Ok(column.clone()),
+            None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+            None => Err(ArrowError::SchemaError(format!("the column `{}` is missing", field.name()))),
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     RecordBatch::try_new(schema.clone(), columns)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::{Rows, sample};
     use crate::tables::sample::{HERE, gaps};
     use schema::gaps::TABLE;
     use schema::partition::HOUR;
@@ -584,7 +765,7 @@ mod tests {
         let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
         let batch = gaps(&[2 * HOUR, HOUR - 1, HOUR, 2 * HOUR - 1]);
         spool.append(&TABLE, &batch, 0).map_err(|(_, error)| error).expect("appended");
-        let early = spool.close_ended(2 * HOUR).expect("closed");
+        let early = spool.close_ended(2 * HOUR, 2 * HOUR).expect("closed");
         let rows: Vec<_> = early.iter().map(|segment| read(&segment.spool_path(data.path()))).collect();
         assert_eq!(rows, [vec![HOUR - 1], vec![HOUR, 2 * HOUR - 1]]);
         let late = spool.close_all().expect("closed");
@@ -612,13 +793,100 @@ mod tests {
         assert!(Spool::open(data.path(), HERE).is_ok());
     }
 
+    /// A segment that another version left, with `batch` in its columns.
+    fn spooled_by_another(data: &Path, table: &'static Table, batch: &RecordBatch) -> PathBuf {
+        let name = FileName { sensor: HERE.to_owned(), start: 7, part: 0 };
+        let path = Segment { table, hour: Hour(0), name }.spool_path(data);
+        fs::create_dir_all(folder(data, HERE)).expect("created");
+        let mut encoder = StreamEncoder::try_new(&batch.schema()).expect("an encoder");
+        let message =
+            encoder.encode(batch).expect("encoded").iter().flat_map(|part| part.to_vec()).collect::<Vec<_>>();
+        let (length, crc) = (message.len() as u32, crc32fast::hash(&message));
+        fs::write(&path, [&length.to_le_bytes()[..], &crc.to_le_bytes(), &message].concat())
+            .expect("written");
+        path
+    }
+
     #[test]
-    fn rows_of_an_older_writer_get_nulls_for_new_columns() {
+    fn rows_of_an_older_version_get_nulls_for_new_columns() {
+        let data = tempfile::tempdir().expect("a folder");
+        let events = &schema::events::TABLE;
+        let mut rows = Rows::new(HERE);
+        rows.push(sample::event());
+        let today = rows.take();
+        let older: Vec<_> =
+            (0..today.num_columns()).filter(|&i| events.columns[i].name != "country").collect();
+        let path = spooled_by_another(data.path(), events, &today.project(&older).expect("fewer columns"));
+        let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+        assert_eq!(left.len(), 1);
+        let batches: Vec<_> = Batches::open(events, &path).expect("opened").flatten().collect();
+        assert_eq!(batches, [today], "a country is null when an event is spooled");
+    }
+
+    #[test]
+    fn a_segment_without_a_column_that_must_be_there_is_kept_aside() {
+        let data = tempfile::tempdir().expect("a folder");
+        let batch = gaps(&[1, 2]).project(&[0, 1, 2]).expect("no reason");
+        let path = spooled_by_another(data.path(), &TABLE, &batch);
+        let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+        assert!(left.is_empty() && !path.exists());
+        assert!(path.with_added_extension(ASIDE).exists(), "nothing is thrown away");
+    }
+
+    #[test]
+    fn a_segment_of_a_newer_version_is_kept_aside_as_it_is() {
+        let data = tempfile::tempdir().expect("a folder");
         let batch = gaps(&[1, 2]);
-        let mut fields: Vec<_> = TABLE.arrow().fields().iter().cloned().collect();
-        fields.push(Arc::new(arrow_schema::Field::new("new", arrow_schema::DataType::UInt8, true)));
-        let wider: SchemaRef = Arc::new(arrow_schema::Schema::new(fields));
-        let conformed = conform(&wider, &batch).expect("conformed");
-        assert_eq!((conformed.num_rows(), conformed.num_columns()), (2, 5));
+        let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+        fields.push(Arc::new(arrow_schema::Field::new("mood", arrow_schema::DataType::UInt8, true)));
+        let mut columns = batch.columns().to_vec();
+        columns.push(new_null_array(&arrow_schema::DataType::UInt8, batch.num_rows()));
+        let newer = Arc::new(arrow_schema::Schema::new(fields));
+        let batch = RecordBatch::try_new(newer, columns).expect("more columns");
+        let path = spooled_by_another(data.path(), &TABLE, &batch);
+        let why = Batches::open(&TABLE, &path).expect("opened").check().expect("read").expect_err("unknown");
+        assert!(why.to_string().contains("`mood`"), "{why}");
+        let bytes = fs::read(&path).expect("read");
+        let (_, left) = Spool::open(data.path(), HERE).expect("opened");
+        assert!(left.is_empty() && !path.exists());
+        assert_eq!(fs::read(path.with_added_extension(ASIDE)).expect("kept"), bytes);
+    }
+
+    #[test]
+    fn a_segment_that_is_removed_while_it_is_written_is_missed_and_replaced() {
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        let append = |spool: &mut Spool, starts: &[Micros]| {
+            spool.append(&TABLE, &gaps(starts), 0).map_err(|(_, error)| error).expect("appended");
+        };
+        append(&mut spool, &[5, 3]);
+        assert!(spool.removed().is_empty());
+        fs::remove_dir_all(data.path().join(SPOOL)).expect("removed");
+        let removed = spool.removed();
+        assert_eq!(removed.len(), 1);
+        assert_eq!((removed[0].table.name, removed[0].rows, removed[0].since), (TABLE.name, 2, 3));
+        append(&mut spool, &[7]);
+        let refused = Spool::open(data.path(), HERE).err().expect("locked again").to_string();
+        assert!(refused.contains("another capture"), "{refused}");
+        let closed = spool.close_all().expect("closed");
+        assert_eq!(read(&closed[0].spool_path(data.path())), [7]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_a_day_ahead_and_back_ends_hours_early_and_loses_nothing() {
+        const DAY: Micros = 24 * HOUR;
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        let mut closed = Vec::new();
+        for now in [DAY, 2 * DAY, DAY + 30 * SECOND, 2 * DAY + HOUR, 30 * SECOND, DAY + HOUR] {
+            spool.append(&TABLE, &gaps(&[now]), now).map_err(|(_, error)| error).expect("appended");
+            closed.extend(spool.close_ended(now, now).expect("closed"));
+        }
+        closed.extend(spool.close_all().expect("closed"));
+        let mut rows: Vec<_> =
+            closed.iter().flat_map(|segment| read(&segment.spool_path(data.path()))).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [30 * SECOND, DAY, DAY + 30 * SECOND, DAY + HOUR, 2 * DAY, 2 * DAY + HOUR]);
+        assert!(closed.iter().all(|segment| segment.hour.end() <= 2 * DAY + 2 * HOUR));
     }
 }

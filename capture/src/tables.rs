@@ -1,14 +1,18 @@
-//! Rows of the small captured tables: presences, gaps and floods.
+//! Rows of the small captured tables: presences, gaps, floods and system metrics.
 
 use crate::clock::Micros;
 use crate::floods::Flood;
 use crate::keyspace::Keyspace;
 use crate::krpc::Method;
+use crate::metrics::Sample;
 use crate::secret::mapped;
 use arrow_array::builder::FixedSizeBinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
-use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array, UInt32Array};
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array,
+    UInt32Array,
+};
 use arrow_schema::ArrowError;
 use schema::partition::Hour;
 use std::sync::Arc;
@@ -22,6 +26,8 @@ pub enum Reason {
     Killed,
     /// It could not write.
     Storage,
+    /// The clock was set ahead, or the machine slept.
+    Clock,
 }
 
 impl Reason {
@@ -30,6 +36,7 @@ impl Reason {
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::Storage => "storage",
+            Self::Clock => "clock",
         }
     }
 }
@@ -122,6 +129,36 @@ pub fn counts(floods: &RecordBatch) -> &[u32] {
     column.and_then(|column| column.as_primitive_opt::<UInt32Type>()).map_or(&[], |column| column.values())
 }
 
+/// The row of `system_metrics` for the time up to `ts`.
+///
+/// # Errors
+/// When the columns differ from those of [`schema::system_metrics::TABLE`].
+pub fn system_metrics(sensor: &str, ts: Micros, sample: &Sample) -> Result<RecordBatch, ArrowError> {
+    let real = |value: Option<f64>| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+    let gauge = |value: Option<u32>| -> ArrayRef { Arc::new(UInt32Array::from(vec![value])) };
+    let count = |value: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![value as i64])) };
+    let columns = vec![
+        timestamps([ts]),
+        real(Some(sample.cpu_percent)),
+        real(Some(sample.memory_percent)),
+        real(sample.memory_mb),
+        real(sample.disk_usage_percent),
+        real(sample.disk_free_gb),
+        count(sample.network_bytes_sent),
+        count(sample.network_bytes_recv),
+        gauge(sample.open_files),
+        gauge(sample.threads),
+        gauge(Some(sample.active_connections)),
+        gauge(Some(sample.queue_size)),
+        real(Some(sample.events_per_second)),
+        count(sample.kernel_drops),
+        count(sample.queue_drops),
+        count(sample.storage_drops),
+        Arc::new(StringArray::from_iter_values([sensor])),
+    ];
+    RecordBatch::try_new(schema::system_metrics::TABLE.arrow(), columns)
+}
+
 fn timestamps(values: impl IntoIterator<Item = Micros>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
@@ -145,6 +182,7 @@ pub(crate) mod sample {
 mod tests {
     use super::*;
     use crate::merge::timestamps as column;
+    use arrow_array::types::{Float64Type, Int64Type};
     use schema::partition::HOUR;
 
     #[test]
@@ -166,6 +204,39 @@ mod tests {
         assert_eq!(counts(&rows), [7, 7]);
         let methods: Vec<_> = rows["method"].as_string::<i32>().iter().collect();
         assert_eq!(methods, [Some("ping"), None]);
+    }
+
+    #[test]
+    fn metrics_stand_in_the_columns_of_their_names() {
+        let sample = Sample {
+            cpu_percent: 1.0,
+            memory_percent: 2.0,
+            memory_mb: Some(3.0),
+            disk_usage_percent: Some(4.0),
+            disk_free_gb: None,
+            network_bytes_sent: 5,
+            network_bytes_recv: 6,
+            open_files: Some(7),
+            threads: None,
+            active_connections: 8,
+            queue_size: 9,
+            events_per_second: 10.0,
+            kernel_drops: 11,
+            queue_drops: 12,
+            storage_drops: 13,
+        };
+        let row = system_metrics("here", 0, &sample).expect("a row");
+        let reals = ["cpu_percent", "memory_percent", "memory_mb", "disk_usage_percent", "events_per_second"];
+        assert_eq!(
+            reals.map(|name| row[name].as_primitive::<Float64Type>().value(0)),
+            [1.0, 2.0, 3.0, 4.0, 10.0]
+        );
+        let gauges = ["open_files", "active_connections", "queue_size"];
+        assert_eq!(gauges.map(|name| row[name].as_primitive::<UInt32Type>().value(0)), [7, 8, 9]);
+        let counts =
+            ["network_bytes_sent", "network_bytes_recv", "kernel_drops", "queue_drops", "storage_drops"];
+        assert_eq!(counts.map(|name| row[name].as_primitive::<Int64Type>().value(0)), [5, 6, 11, 12, 13]);
+        assert!(row["disk_free_gb"].is_null(0) && row["threads"].is_null(0));
     }
 
     #[test]

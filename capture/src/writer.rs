@@ -1,21 +1,24 @@
 //! The two threads behind the sockets: one appends rows to the spool, one seals what is closed.
 //!
 //! Reception never waits for them. Rows arrive through a bounded queue; what does not fit is lost
-//! and counted. While the disk refuses to write, rows are counted as lost too, and the outage
-//! becomes a row of `captured.gaps` once it is over.
+//! and counted. While the disk refuses to write, or has less room than the free-space floor, rows are
+//! counted as lost too, and the outage becomes a row of `captured.gaps` once it is over.
 
-use crate::clock::{self, MINUTE, Micros, SECOND};
+use crate::clock::{self, Micros, SECOND};
 use crate::counters::RowCounters;
+use crate::geo::Geo;
 use crate::krpc::compact::Contact;
 use crate::merge::{merge, times};
-use crate::partition::seal;
+use crate::metrics::Space;
+use crate::retention::{Retention, Rule};
 use crate::saved;
-use crate::spool::{Segment, Spool, SpoolError, rows_error};
+use crate::sealer::Sealer;
+use crate::spool::{Removed, Segment, Spool, SpoolError, rows_error};
 use crate::state::State;
 use crate::tables::{self, Gap, Reason};
 use arrow_array::RecordBatch;
 use schema::Table;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
@@ -26,8 +29,11 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 16;
 /// Time between two notes of how far the recording has come.
 const HEARTBEAT: Micros = 10 * SECOND;
-/// Time after which a segment that could not be sealed is tried again.
-const RETRY: Duration = Duration::from_micros(MINUTE as u64);
+/// Time in which the writer shows at least once that it does not hang.
+const LONGEST_WAIT: Duration = Duration::from_micros(HEARTBEAT as u64);
+/// The share of the free-space floor that must be free beyond it before recording resumes, so that
+/// it does not stop again at once: one part in this many.
+const CLEARANCE: u64 = 10;
 
 /// Work for the writer.
 pub enum Job {
@@ -41,8 +47,8 @@ pub enum Job {
     Floods(RecordBatch),
     /// Good nodes, to be saved for the next start.
     Nodes(Vec<Contact>),
-    /// Rows of `captured.gaps`.
-    Gaps(RecordBatch),
+    /// Rows of another table.
+    Rows(&'static Table, RecordBatch),
     /// An orderly end: everything before the given time has been handed over.
     Stop(Micros),
 }
@@ -58,6 +64,10 @@ pub struct Settings {
     pub sync_interval: Micros,
     /// Time from the end of an hour to its sealing.
     pub seal_delay: Micros,
+    /// Bytes of the disk that recording leaves free; 0 for none.
+    pub free_space_floor: u64,
+    /// Tables that do not stay for ever.
+    pub rules: Vec<Rule>,
 }
 
 /// The writer's end that the receiving thread holds.
@@ -75,6 +85,8 @@ struct Progress {
     lost_storage: AtomicU64,
     floods_recorded: AtomicU64,
     floods_lost_storage: AtomicU64,
+    /// Grows at least every [`LONGEST_WAIT`]; that of a writer that hangs stands still.
+    beats: AtomicU64,
 }
 
 impl Progress {
@@ -93,7 +105,7 @@ impl Progress {
 impl Writer {
     /// Starts both threads. `left` are segments of an earlier run, to be sealed first; `past` are
     /// rows about that run, which must be safe before `state` replaces what it left. The state is
-    /// kept up to date on disk while the writer lives.
+    /// kept up to date on disk while the writer lives. `geo` fills in what is known about addresses.
     ///
     /// # Errors
     /// When the system gives no thread, or the state cannot be written.
@@ -103,6 +115,7 @@ impl Writer {
         left: Vec<Segment>,
         past: Vec<(&'static Table, RecordBatch)>,
         state: State,
+        geo: Geo,
     ) -> Result<Self, SpoolError> {
         for (table, rows) in past {
             spool.append(table, &rows, clock::now()).map_err(|(_, error)| error)?;
@@ -117,20 +130,30 @@ impl Writer {
             // The receiver is alive: it stands in this function.
             let _ = segments.send(segment);
         }
-        let data = settings.data.clone();
+        let sealer = Sealer::new(
+            Retention {
+                data: settings.data.clone(),
+                sensor: settings.sensor.clone(),
+                rules: settings.rules.clone(),
+                summaries: &schema::day_summaries::TABLE,
+            },
+            geo,
+        );
         let sealer = std::thread::Builder::new()
             .name("sealer".to_owned())
-            .spawn(move || seal_all(&data, &closed))
+            .spawn(move || sealer.run(&closed))
             .map_err(thread_error)?;
         let appender = Appender {
+            complete_until: state.recorded_until,
             settings,
             spool,
             state,
             segments,
             progress: progress.clone(),
             held: Vec::new(),
-            complete_until: Micros::MIN,
+            full: false,
             outage: None,
+            owed: None,
             unsaved: false,
         };
         let thread = std::thread::Builder::new()
@@ -158,6 +181,12 @@ impl Writer {
     #[must_use]
     pub fn counters(&self) -> RowCounters {
         self.progress.counters(self.lost_queue_full)
+    }
+
+    /// A number that grows at least every ten seconds as long as the writer does not hang.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.progress.beats.load(Ordering::Relaxed)
     }
 
     /// Waits for room in the queue, does the `last` jobs, seals everything and ends both threads.
@@ -190,8 +219,13 @@ struct Appender {
     held: Vec<RecordBatch>,
     /// All events before this are in the spool.
     complete_until: Micros,
+    /// Whether recording has stopped at the free-space floor.
+    full: bool,
     /// Since when nothing could be written.
     outage: Option<Micros>,
+    /// The first rows of presences that could not be written, and until when they are complete: of the
+    /// hour in which the outage began. The hours that lie within it have no events to explain.
+    owed: Option<(RecordBatch, Micros)>,
     /// Whether the state says something new that a sealed segment must not outrun.
     unsaved: bool,
 }
@@ -205,7 +239,9 @@ impl Appender {
         let interval = Duration::from_micros(self.settings.sync_interval.unsigned_abs());
         let mut synced = Instant::now();
         loop {
-            let job = queue.recv_timeout(interval.saturating_sub(synced.elapsed()));
+            self.progress.beats.fetch_add(1, Ordering::Relaxed);
+            let wait = interval.saturating_sub(synced.elapsed()).min(LONGEST_WAIT);
+            let job = queue.recv_timeout(wait);
             match job {
                 Ok(job) => self.write(job),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -229,12 +265,7 @@ impl Appender {
                 self.release(until);
                 self.sync();
             }
-            Job::Presences(batch, until) => {
-                if self.append(&schema::presences::TABLE, &batch) == 0 {
-                    self.state.presences_until = until;
-                    self.unsaved = true;
-                }
-            }
+            Job::Presences(batch, until) => self.write_presences(batch, until),
             Job::Floods(batch) => {
                 let lost = self.append(&schema::floods::TABLE, &batch);
                 // The last rows are the lost ones.
@@ -250,19 +281,40 @@ impl Appender {
                     tracing::warn!("{error}; the next start asks the bootstrap hosts");
                 }
             }
-            Job::Gaps(batch) => {
-                self.append(&schema::gaps::TABLE, &batch);
+            Job::Rows(table, batch) => {
+                self.append(table, &batch);
             }
             Job::Stop(until) => {
                 self.release(until);
                 self.state.recorded_until = until;
                 self.state.stopped = true;
+                if let Some(since) = self.outage.take()
+                    && !self.note_gap(since, until)
+                {
+                    // The next start notes that nothing was recorded from here on.
+                    self.state.recorded_until = since;
+                }
             }
+        }
+    }
+
+    fn write_presences(&mut self, batch: RecordBatch, until: Micros) {
+        if let Some((owed, owed_until)) = self.owed.take()
+            && self.append(&schema::presences::TABLE, &owed) > 0
+        {
+            self.owed = Some((owed, owed_until));
+        } else if self.append(&schema::presences::TABLE, &batch) > 0 {
+            self.owed = Some((batch, until));
+        } else {
+            self.state.presences_until = until;
+            self.unsaved = true;
         }
     }
 
     /// Appends the events before `until`.
     fn release(&mut self, until: Micros) {
+        // When the clock was set back, what came before that is as complete as it gets.
+        let bound = if until < self.complete_until { Micros::MAX } else { until };
         self.complete_until = until;
         let table = &schema::events::TABLE;
         let held = std::mem::take(&mut self.held);
@@ -272,7 +324,7 @@ impl Appender {
         }
         let (ready, lost) = match merge(table, &held) {
             Ok(merged) => {
-                let ready = times(table, &merged).partition_point(|&ts| ts < until);
+                let ready = times(table, &merged).partition_point(|&ts| ts < bound);
                 self.held.push(merged.slice(ready, rows - ready));
                 (ready, self.append(table, &merged.slice(0, ready)))
             }
@@ -285,18 +337,34 @@ impl Appender {
         self.progress.lost_storage.fetch_add(lost as u64, Ordering::Relaxed);
     }
 
-    /// Appends `batch` and returns how many of its rows were lost.
+    /// Appends `batch` and returns how many of its rows were lost. Lost events and events after them
+    /// say when the outage began and ended, rows of other tables only that it did.
     fn append(&mut self, table: &'static Table, batch: &RecordBatch) -> usize {
+        let rows = batch.num_rows();
+        if rows == 0 {
+            return 0;
+        }
         let now = clock::now();
+        let moment = |row: usize| match times(table, batch).get(row) {
+            Some(&ts) if table.name == schema::events::TABLE.name => ts.min(now),
+            _ => now,
+        };
+        if self.full {
+            self.begin(moment(0));
+            return rows;
+        }
         match self.spool.append(table, batch, now) {
             Ok(()) => {
                 if let Some(since) = self.outage.take() {
-                    self.end_outage(since, now);
+                    tracing::info!("the spool can be written again");
+                    if !self.note_gap(since, moment(0)) {
+                        self.begin(since);
+                    }
                 }
                 0
             }
             Err((lost, error)) => {
-                self.begin_outage(now, &error);
+                self.begin_outage(moment(rows - lost), &error);
                 lost
             }
         }
@@ -305,7 +373,12 @@ impl Appender {
     /// Makes what was written safe, notes how far it reaches, and passes ended hours on.
     fn sync(&mut self) {
         let now = clock::now();
-        let ended = self.spool.sync().and_then(|()| self.spool.close_ended(now - self.settings.seal_delay));
+        self.look_for_room(now);
+        for removed in self.spool.removed() {
+            self.count_removed(&removed);
+        }
+        let synced = self.spool.sync();
+        let ended = synced.and_then(|()| self.spool.close_ended(now - self.settings.seal_delay, now));
         let ended = ended.unwrap_or_else(|error| {
             self.begin_outage(now, &error);
             Vec::new()
@@ -319,38 +392,73 @@ impl Appender {
         self.pass_on(ended);
     }
 
+    /// Stops recording at the free-space floor, and lets it go on once there is room above it.
+    fn look_for_room(&mut self, now: Micros) {
+        let (data, floor) = (&self.settings.data, self.settings.free_space_floor);
+        // A system that does not say has the last word when it refuses to write.
+        let Some(Space { free, .. }) = Space::below(data) else { return };
+        if free < floor {
+            let path = data.display().to_string();
+            self.full = true;
+            self.begin_outage(now, &SpoolError::Full { path, free, floor });
+        } else if self.full && free - floor >= floor / CLEARANCE {
+            self.full = false;
+        }
+    }
+
+    /// Rows that were safe until somebody removed them are lost after all.
+    fn count_removed(&mut self, removed: &Removed) {
+        tracing::error!("{}", removed.error);
+        if removed.table.name == schema::events::TABLE.name {
+            self.progress.recorded.fetch_sub(removed.rows as u64, Ordering::Relaxed);
+            self.progress.lost_storage.fetch_add(removed.rows as u64, Ordering::Relaxed);
+            self.begin(removed.since);
+        }
+    }
+
     /// Notes how far the recording has come. This precedes the sealing of any segment: a start after
     /// a crash looks into the state and into what is still in the spool.
     fn note(&mut self) {
-        self.state.recorded_until = self.state.recorded_until.max(self.complete_until);
+        self.state.recorded_until = self.complete_until;
         match self.state.save(&self.settings.data, &self.settings.sensor) {
             Ok(()) => self.unsaved = false,
             Err(error) => self.begin_outage(clock::now(), &error),
         }
     }
 
+    fn begin_outage(&mut self, since: Micros, error: &SpoolError) {
+        if self.outage.is_none() {
+            tracing::error!("{error}; rows are lost and counted until it works again");
+        }
+        self.begin(since);
+    }
+
+    /// Nothing from `since` on can be relied upon.
+    fn begin(&mut self, since: Micros) {
+        self.outage = Some(self.outage.map_or(since, |outage| outage.min(since)));
+    }
+
+    /// Writes down that nothing was recorded from `since` to `end`; says whether that was possible.
+    fn note_gap(&mut self, since: Micros, end: Micros) -> bool {
+        if end <= since {
+            // What could not be written was no event.
+            return true;
+        }
+        let gap = Gap { start: since, end, reason: Reason::Storage };
+        let rows = tables::gaps(&self.settings.sensor, &[gap]).map_err(rows_error(&schema::gaps::TABLE));
+        let noted = rows.and_then(|rows| {
+            self.spool.append(&schema::gaps::TABLE, &rows, clock::now()).map_err(|(_, error)| error)
+        });
+        if let Err(error) = &noted {
+            tracing::error!("{error}; the gap could not be noted");
+        }
+        noted.is_ok()
+    }
+
     fn pass_on(&self, segments: Vec<Segment>) {
         for segment in segments {
             // The sealer outlives this thread; if it is gone, the spool keeps the segment.
             let _ = self.segments.send(segment);
-        }
-    }
-
-    fn begin_outage(&mut self, now: Micros, error: &SpoolError) {
-        if self.outage.is_none() {
-            tracing::error!("{error}; rows are lost and counted until it works again");
-            self.outage = Some(now);
-        }
-    }
-
-    fn end_outage(&mut self, since: Micros, now: Micros) {
-        tracing::info!("the spool can be written again");
-        let gap = Gap { start: since, end: now, reason: Reason::Storage };
-        match tables::gaps(&self.settings.sensor, &[gap]) {
-            Ok(row) => {
-                self.append(&schema::gaps::TABLE, &row);
-            }
-            Err(error) => tracing::error!("a gap could not be noted: {error}"),
         }
     }
 
@@ -365,37 +473,20 @@ impl Appender {
     }
 }
 
-/// Seals segments as they come, and those that failed again once a minute. At the end the first
-/// failure that is left is the result.
-fn seal_all(data: &Path, closed: &Receiver<Segment>) -> Result<(), SpoolError> {
-    let mut failed: Vec<Segment> = Vec::new();
-    loop {
-        let mut due = match closed.recv_timeout(RETRY) {
-            Ok(segment) => vec![segment],
-            Err(RecvTimeoutError::Timeout) => std::mem::take(&mut failed),
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        due.retain(|segment| {
-            let sealed = seal(data, segment);
-            match &sealed {
-                Ok(Some(path)) => tracing::info!("sealed {}", path.display()),
-                Ok(None) => {}
-                Err(error) => tracing::error!("{error}; its rows stay in the spool and are tried again"),
-            }
-            sealed.is_err()
-        });
-        failed.append(&mut due);
-    }
-    failed.iter().try_for_each(|segment| seal(data, segment).map(drop))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::HOUR;
     use crate::config::Config;
+    use crate::event::Event;
     use crate::floods::Flood;
     use crate::krpc::Method;
+    use crate::merge::timestamps;
+    use crate::rows::{Rows, sample};
     use crate::spool::Batches;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use schema::partition::Hour;
+    use std::path::Path;
 
     const HERE: &str = "here";
 
@@ -404,13 +495,20 @@ mod tests {
     }
 
     fn start(data: &Path) -> Writer {
+        start_with(data, |_| {})
+    }
+
+    fn start_with(data: &Path, change: impl FnOnce(&mut Settings)) -> Writer {
         let (spool, left) = Spool::open(data, HERE).expect("opened");
-        let settings = Settings {
+        let mut settings = Settings {
             data: data.to_owned(),
             sensor: HERE.to_owned(),
             sync_interval: SECOND / 50,
             seal_delay: 0,
+            free_space_floor: 0,
+            rules: Vec::new(),
         };
+        change(&mut settings);
         let now = clock::now();
         let state = State {
             started: now,
@@ -420,7 +518,38 @@ mod tests {
             seed: String::new(),
             config: Config::default(),
         };
-        Writer::start(settings, spool, left, Vec::new(), state).expect("started")
+        Writer::start(settings, spool, left, Vec::new(), state, Geo::default()).expect("started")
+    }
+
+    fn wait_until(is_true: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_true() {
+            assert!(Instant::now() < deadline, "not in half a minute");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Events at the times `ts`.
+    fn events(ts: impl IntoIterator<Item = Micros>) -> RecordBatch {
+        let mut rows = Rows::new(HERE);
+        ts.into_iter().for_each(|ts| rows.push(Event { ts, ..sample::event() }));
+        rows.take()
+    }
+
+    /// What is in the sealed files of `table`: file by file the values of a column of times.
+    fn times_of(data: &Path, table: &'static Table, column: &str) -> Vec<Vec<Micros>> {
+        let mut files: Vec<_> = sealed(data)
+            .into_iter()
+            .filter(|path| path.starts_with(data.join("captured").join(table.name)))
+            .collect();
+        files.sort();
+        let rows = |path: &PathBuf| {
+            let file = std::fs::File::open(path).expect("opened");
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build();
+            let batches = reader.expect("a reader").map(|batch| batch.expect("a batch"));
+            batches.flat_map(|batch| timestamps(&batch, column).to_vec()).collect()
+        };
+        files.iter().map(rows).collect()
     }
 
     fn sealed(data: &Path) -> Vec<PathBuf> {
@@ -439,13 +568,9 @@ mod tests {
     fn an_hour_that_has_ended_is_sealed_while_the_writer_runs() {
         let data = tempfile::tempdir().expect("a folder");
         let writer = start(data.path());
-        assert!(writer.offer(Job::Gaps(gap(0))));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while sealed(data.path()).iter().all(|path| path.extension().is_none_or(|ending| ending != "parquet"))
-        {
-            assert!(Instant::now() < deadline, "not sealed in ten seconds");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        assert!(writer.offer(Job::Rows(&schema::gaps::TABLE, gap(0))));
+        let is_final = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
+        wait_until(|| sealed(data.path()).iter().any(is_final));
         writer.finish(Vec::new()).expect("finished");
     }
 
@@ -454,7 +579,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let writer = start(data.path());
-        writer.finish(vec![Job::Gaps(gap(now)), Job::Stop(now + 1)]).expect("finished");
+        writer.finish(vec![Job::Rows(&schema::gaps::TABLE, gap(now)), Job::Stop(now + 1)]).expect("finished");
         assert_eq!(sealed(data.path()).len(), 1);
         let state = State::load(data.path(), HERE).expect("a state");
         assert_eq!((state.stopped, state.recorded_until), (true, now + 1));
@@ -492,5 +617,72 @@ mod tests {
         drop(spool);
         start(data.path()).finish(Vec::new()).expect("finished");
         assert_eq!(sealed(data.path()), [left[0].final_path(data.path())]);
+    }
+
+    #[test]
+    fn an_hour_that_ends_in_the_middle_of_a_burst_is_two_files_with_every_row_once() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let hour = Hour::of(clock::now()).start() - HOUR;
+        // Batches overlap, and each is handed over a little before all of its rows are complete.
+        for burst in 0..20 {
+            let first = hour + (burst - 10) * SECOND;
+            writer.events(events((0..100).map(|row| first + row * 20_000)));
+            assert!(writer.offer(Job::Complete(first + SECOND)));
+            wait_until(|| writer.counters().recorded as i64 >= 100 * burst + 50);
+        }
+        let counters = writer.finish(vec![Job::Stop(clock::now())]).expect("finished");
+        assert_eq!((counters.recorded, counters.lost_queue_full, counters.lost_storage), (2000, 0, 0));
+        let files = times_of(data.path(), &schema::events::TABLE, "ts");
+        let before = files.concat().iter().filter(|&&ts| ts < hour).count();
+        assert_eq!((before, files.concat().len() - before), (950, 1050));
+        assert!(
+            files.iter().all(|file| file.is_sorted() && Hour::of(file[0]) == Hour::of(file[file.len() - 1]))
+        );
+    }
+
+    #[test]
+    fn rows_from_before_the_clock_was_set_back_do_not_wait_for_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let now = clock::now();
+        writer.events(events([now - 1, now + SECOND]));
+        assert!(writer.offer(Job::Complete(now)));
+        writer.events(events([now + SECOND + 1]));
+        assert!(writer.offer(Job::Complete(now - 24 * HOUR)));
+        wait_until(|| writer.counters().recorded == 3);
+        writer.finish(Vec::new()).expect("finished");
+    }
+
+    #[test]
+    fn below_the_free_space_floor_rows_are_counted_as_lost_and_a_gap_says_when() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start_with(data.path(), |settings| settings.free_space_floor = u64::MAX);
+        std::thread::sleep(Duration::from_millis(200));
+        let now = clock::now();
+        writer.events(events([now - 5, now - 3, now - 4]));
+        let counters = writer.finish(vec![Job::Complete(now), Job::Stop(now)]).expect("finished");
+        assert_eq!((counters.recorded, counters.lost_storage), (0, 3));
+        assert!(times_of(data.path(), &schema::events::TABLE, "ts").is_empty());
+        let [start] = times_of(data.path(), &schema::gaps::TABLE, "gap_start").concat()[..] else {
+            panic!("one gap");
+        };
+        assert!(start <= now - 5, "the gap begins with the first row that is lost");
+        assert_eq!(times_of(data.path(), &schema::gaps::TABLE, "gap_end").concat(), [now]);
+    }
+
+    #[test]
+    fn what_cannot_be_sealed_stays_in_the_spool_until_it_can() {
+        let data = tempfile::tempdir().expect("a folder");
+        let obstacle = data.path().join("captured");
+        std::fs::write(&obstacle, "a file where a folder must be").expect("written");
+        let mut writer = start(data.path());
+        let now = clock::now();
+        writer.events(events([now]));
+        let refused = writer.finish(vec![Job::Stop(now + 1)]).expect_err("not sealed").to_string();
+        assert!(refused.contains("captured"), "{refused}");
+        std::fs::remove_file(&obstacle).expect("removed");
+        start(data.path()).finish(vec![Job::Stop(now + 2)]).expect("finished");
+        assert_eq!(times_of(data.path(), &schema::events::TABLE, "ts").concat(), [now]);
     }
 }

@@ -9,13 +9,13 @@ SELECT infohash,
        unique_ips AS operators,
        unique_asns AS asns
 FROM derived.hash_behavior_profiles
-WHERE infohash = $argument
+WHERE infohash = $infohash
 
 -- section: Days
 SELECT date, total_events AS events, lookup_count AS lookups, announce_count AS announces,
        unique_ips AS operators, unique_asns AS asns, busiest_window AS busiest_5_min, first_seen, last_seen
 FROM derived.hash_days
-WHERE infohash = decode($argument, 'hex')
+WHERE infohash = decode($infohash, 'hex')
 ORDER BY date DESC
 
 -- section: Operators
@@ -29,7 +29,7 @@ SELECT ip_text(operator) AS operator,
        min(first_seen) AS first_seen,
        max(last_seen) AS last_seen
 FROM derived.pair_days
-WHERE infohash = decode($argument, 'hex')
+WHERE infohash = decode($infohash, 'hex')
 GROUP BY operator
 ORDER BY events DESC, operator
 
@@ -37,5 +37,5 @@ ORDER BY events DESC, operator
 SELECT ip_text(operator) AS operator, visit_start, visit_end, lookups, announces, solo,
        seconds(visit_start - lag(visit_start) OVER (PARTITION BY operator ORDER BY visit_start)) / 3600 AS gap_hours
 FROM derived.visits
-WHERE infohash = decode($argument, 'hex') AND NOT continued
+WHERE infohash = decode($infohash, 'hex') AND NOT continued
 ORDER BY visit_start, operator

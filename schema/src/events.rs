@@ -33,7 +33,7 @@ pub const TABLE: Table = Table {
         /// Client version, key `v` of BEP 5, cut at 16 bytes.
         client_version: Bytes null ["≤ 16 bytes"];
         /// Transaction id, key `t`, cut at 32 bytes.
-        transaction_id: Bytes null ["≤ 32 bytes"];
+        transaction_id: Nonce null ["≤ 32 bytes"];
         /// The querier says that it answers no queries (BEP 43): true only when `ro` is 1.
         read_only: Bool null ["–"];
         /// announce_peer: the source port is the peer's port (BEP 5).
@@ -62,6 +62,8 @@ pub const TABLE: Table = Table {
         decode_error: Text null ["–"];
         /// Autonomous system of the source address; null without a geo file.
         asn: U32 null ["AS number"];
+        /// Name of the organisation behind that system; null without a geo file.
+        as_organization: Text null ["–"];
         /// Country of the source address; null without a geo file.
         country: Text null ["ISO 3166-1 alpha-2"];
         /// Name of the host that captured it.

@@ -2,14 +2,13 @@
 
 use crate::{Table, columns};
 
-/// One row per source, minute and method.
+/// One or more rows per source, minute and method.
 pub const TABLE: Table = Table {
     name: "floods",
-    doc: "One row per source address, minute and method for what a source sends after it has used up \
+    doc: "One or more rows per source address, minute and method for what a source sends after it has used up \
           its events of the clock hour: `captured.events` has the first ones of the hour, in full, \
-          and this table how many came after them. Rows of the same source, minute and method add up; \
-          there are two only where the clock was set back. A sensor that is killed loses the counts \
-          of the running minute.",
+          and this table how many came after them. Rows of the same source, minute and method add up: \
+          a sensor writes what it has counted at every sync, so that a kill loses no more than that.",
     time: "minute",
     columns: columns! {
         /// Start of the minute in which the datagrams were received.

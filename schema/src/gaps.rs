@@ -15,7 +15,8 @@ pub const TABLE: Table = Table {
         gap_start: Timestamp ["µs, UTC"];
         /// First moment that is recorded again.
         gap_end: Timestamp ["µs, UTC"];
-        /// `stopped` (asked to), `killed` (found no goodbye at the next start), `storage` (could not write).
-        reason: Text ["stopped, killed, storage"];
+        /// `stopped` (asked to), `killed` (found no goodbye at the next start), `storage` (could not write),
+        /// `clock` (the clock was set ahead, or the machine slept).
+        reason: Text ["stopped, killed, storage, clock"];
     },
 };

@@ -7,11 +7,13 @@
 //! This crate depends on the Arrow crates alone: no query engine, no Parquet writer, no runtime.
 
 mod column;
+pub mod day_summaries;
 pub mod events;
 pub mod floods;
 pub mod gaps;
 pub mod partition;
 pub mod presences;
+pub mod system_metrics;
 pub mod table;
 pub mod version;
 
@@ -19,7 +21,14 @@ pub use column::{Column, Encoding, Type};
 pub use table::Table;
 
 /// Every table that `capture` writes, in the order of the data dictionary.
-pub const CAPTURED: [&Table; 4] = [&events::TABLE, &floods::TABLE, &presences::TABLE, &gaps::TABLE];
+pub const CAPTURED: [&Table; 6] = [
+    &events::TABLE,
+    &floods::TABLE,
+    &presences::TABLE,
+    &gaps::TABLE,
+    &day_summaries::TABLE,
+    &system_metrics::TABLE,
+];
 
 /// The captured table called `name`, without its `captured.` prefix.
 #[must_use]

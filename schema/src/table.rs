@@ -65,7 +65,7 @@ fn type_name(column: &Column) -> &'static str {
         Type::Date => "date",
         Type::Text => "text",
         Type::Texts => "list of text",
-        Type::Bytes => "binary",
+        Type::Bytes | Type::Nonce => "binary",
         Type::Id => "binary(20)",
         Type::Address => "binary(16)",
         Type::Port | Type::U16 => "uint16",

@@ -11,14 +11,13 @@ import time
 from collections import Counter
 
 import pyarrow
-import pyarrow.parquet
 
 import scenario
-from antenna import Antenna, microseconds
+from antenna import Antenna, microseconds, rows
 from burst import Burst
 
 ADDRESS, SOCKETS, SENSOR = "127.24.0.1", 208, "crash"
-ROUNDS = 10
+ROUNDS = 10  # at most 250: each has a network of its own
 LONGEST = 2.5  # seconds of burst before the kill
 SEALING = 0.06  # seconds after SIGTERM in which the kill falls
 SYNC = 1_000_000  # µs between two fsyncs
@@ -41,19 +40,38 @@ def crash(antenna, round_number, rng):
     return burst.sent, killed
 
 
-def check_files(checks, antenna):
-    """Whatever is visible under its final name can be read to the end."""
-    for table in ("events", "presences", "gaps"):
-        for file in antenna.files(table):
-            try:
-                pyarrow.parquet.ParquetFile(file).read()
-            except (OSError, pyarrow.ArrowException) as error:
-                checks.that(False, f"{file} is visible and cannot be read: {error}")
+class Recorded:
+    """What the files hold. Each is read once: a file that is visible never changes."""
+
+    def __init__(self):
+        self.queries = {}  # transaction id to the time of the event, µs
+        self.twice = 0
+        self._read = set()
+
+    def look(self, checks, antenna):
+        """Reads the files that are new; whatever is visible under its final name can be read to the end."""
+        for table in ("events", "presences", "gaps"):
+            for file in set(antenna.files(table)) - self._read:
+                self._read.add(file)
+                try:
+                    found = rows(file)
+                except (OSError, pyarrow.ArrowException) as error:
+                    checks.that(False, f"{file} is visible and cannot be read: {error}")
+                    continue
+                if table == "events":
+                    self._take(found)
+
+    def _take(self, events):
+        for row in events:
+            self.twice += row["transaction_id"] in self.queries
+            self.queries[row["transaction_id"]] = microseconds(row["ts"])
 
 
-def check_round(checks, antenna, sent, killed):
-    """What had been synced is there; what is not lies in a gap; no gap is longer than what was not synced."""
-    recorded = {row["transaction_id"]: microseconds(row["ts"]) for row in antenna.rows("events")}
+def check_round(checks, antenna, recorded, sent, killed):
+    """What had been synced is there; what is not lies in a gap; no gap is longer than what was not synced.
+
+    Returns how many queries are missing, and for how long before the kill (µs).
+    """
     gaps = [(microseconds(row["gap_start"]), microseconds(row["gap_end"])) for row in antenna.rows("gaps")]
     missing = [ts for number, ts in sent.items() if number not in recorded]
     synced = [ts for ts in missing if ts < killed - SYNC - SLACK]
@@ -63,7 +81,7 @@ def check_round(checks, antenna, sent, killed):
     noted = [recorded[number] for number in sent if number in recorded]
     covered = [ts for ts in noted if any(start + SYNC + SLACK < ts < end for start, end in gaps)]
     checks.that(not covered, f"{len(covered)} recorded queries lie in a gap, and not only in its beginning")
-    return len(missing)
+    return len(missing), killed - min(missing, default=killed)
 
 
 def main():
@@ -71,28 +89,29 @@ def main():
     parser.add_argument(
         "--seed", type=int, default=random.randrange(1 << 32), help="repeats the same instants"
     )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often it is killed")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     checks = scenario.Checks()
-    total = lost = 0
+    total = lost = longest = 0
+    recorded = Recorded()
     with scenario.data_folder(arguments.data) as data:
         antenna = Antenna(arguments.capture, data, [ADDRESS], SOCKETS, sensor=SENSOR)
-        for round_number in range(ROUNDS):
+        for round_number in range(arguments.rounds):
             sent, killed = crash(antenna, round_number, rng)
-            check_files(checks, antenna)
+            recorded.look(checks, antenna)
             antenna.start()
             antenna.terminate()
-            check_files(checks, antenna)
-            total += len(sent)
-            lost += check_round(checks, antenna, sent, killed)
-        counts = Counter(row["transaction_id"] for row in antenna.rows("events"))
-        twice = sum(count > 1 for count in counts.values())
-        checks.that(not twice, f"{twice} queries are recorded more than once")
+            recorded.look(checks, antenna)
+            missing, stretch = check_round(checks, antenna, recorded.queries, sent, killed)
+            total, lost, longest = total + len(sent), lost + missing, max(longest, stretch)
+        checks.that(not recorded.twice, f"{recorded.twice} queries are recorded more than once")
         scenario.check_presences(checks, antenna)
         reasons = Counter(row["reason"] for row in antenna.rows("gaps"))
         checks.that(reasons["killed"] > 0, f"no gap says `killed`: {dict(reasons)}")
     print(
-        f"crash: {ROUNDS} kills, {total} queries, {lost} in the gaps, {twice} twice · seed {arguments.seed}"
+        f"crash: {arguments.rounds} kills, {total} queries, {lost} in the gaps, at most the last"
+        f" {longest / 1e6:.2f} s, {recorded.twice} twice · seed {arguments.seed}"
     )
     checks.conclude()
 

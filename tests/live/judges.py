@@ -41,7 +41,7 @@ def many(times):
 
 
 def noticed(datagrams):
-    return wire.violations(datagrams, [OURS[0]], {OWN_ID}, {THEIRS})[1]
+    return wire.violations(datagrams, {OURS}, {OWN_ID}, {THEIRS})[1]
 
 
 def the_allow_list():

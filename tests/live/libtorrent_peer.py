@@ -8,6 +8,7 @@ import random
 import re
 import tempfile
 import threading
+import time
 
 import libtorrent
 
@@ -17,10 +18,11 @@ import background
 EVICTION = "evicting node (changed ID)"
 # ...and when an address sent 50 messages within ten seconds and is ignored for five minutes.
 BAN = "BANNING PEER [ ip:"
+ALERT = 10.0  # seconds that it may take to name the nodes in its table
 # Announce flags of libtorrent::dht::announce_flags_t.
 SEED, IMPLIED_PORT = 1, 2
 
-_OUTGOING = re.compile(r"==> \[([0-9.]+):(\d+)\]")
+_OUTGOING = re.compile(r"==> \[\[?([^\[\]]+)\]?:(\d+)\]")
 _LOOPBACK = {
     "dht_bootstrap_nodes": "",
     "enable_lsd": False,
@@ -48,11 +50,16 @@ class LibtorrentPeer:
         self.endpoints = [endpoint]
         self.sent = []  # ((address, port), bytes)
         self.rejections = []  # what it logged about evictions and bans
+        self.rejected = None  # when it last did, about, in seconds of the monotonic clock
+        self.nodes = None  # the endpoints in its routing table at the end
+        self.stopped = None  # when that was
         category = libtorrent.alert.category_t
         settings = dict(
             _LOOPBACK,
-            listen_interfaces=f"{endpoint[0]}:{endpoint[1]}",
-            alert_mask=category.dht_log_notification | category.error_notification,
+            listen_interfaces=("[%s]:%d" if ":" in endpoint[0] else "%s:%d") % endpoint,
+            alert_mask=category.dht_log_notification
+            | category.dht_notification
+            | category.error_notification,
         )
         self._random = random.Random(f"{endpoint}")
         self._stop = threading.Event()
@@ -74,6 +81,8 @@ class LibtorrentPeer:
         """Ends the asking; `sent` and `rejections` are complete after `close`."""
         self._stop.set()
         self._running.result()
+        self._read_nodes()
+        self.stopped = time.monotonic()
         self._session.apply_settings({"enable_dht": False})
 
     def close(self):
@@ -118,6 +127,17 @@ class LibtorrentPeer:
             case 7:
                 session.dht_put_immutable_item(self._random.randbytes(16))
 
+    def _read_nodes(self):
+        state = self._session.save_state(libtorrent.save_state_flags_t.save_dht_state)
+        # The id is followed by the address that it belongs to.
+        node_id = state[b"dht state"][b"node-id"][0][:20]
+        self._session.dht_live_nodes(libtorrent.sha1_hash(node_id))
+        deadline = time.monotonic() + ALERT
+        while self.nodes is None:
+            assert time.monotonic() < deadline, f"libtorrent at {self.endpoint} does not name its nodes"
+            time.sleep(0.02)
+            self._read_alerts()
+
     def _read_alerts(self):
         for alert in self._session.pop_alerts():
             if isinstance(alert, libtorrent.dht_pkt_alert):
@@ -126,5 +146,8 @@ class LibtorrentPeer:
             elif isinstance(alert, libtorrent.dht_log_alert):
                 if EVICTION in alert.log_message() or BAN in alert.log_message():
                     self.rejections.append(alert.log_message())
+                    self.rejected = time.monotonic()
+            elif isinstance(alert, libtorrent.dht_live_nodes_alert):
+                self.nodes = [node["endpoint"] for node in alert.nodes]
             elif isinstance(alert, libtorrent.alerts_dropped_alert):
                 raise AssertionError("libtorrent dropped alerts: its record is not complete")

@@ -16,7 +16,7 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// The daemon as a server gets it: `tests/run` builds it on its own and says where it is.
-fn capture() -> PathBuf {
+pub fn capture() -> PathBuf {
     env::var_os("TELESCOPE_CAPTURE").map_or_else(|| program("capture"), PathBuf::from)
 }
 
@@ -61,7 +61,61 @@ fn a_crowd_is_recorded_in_full_and_every_reader_agrees_on_it() {
 }
 
 #[test]
+fn as_a_service_it_needs_no_privilege_and_shows_when_it_hangs() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/service.py", data.path(), &[]);
+}
+
+#[test]
 fn a_killed_daemon_loses_one_sync_interval_and_repeats_nothing() {
     let data = tempfile::tempdir().expect("a temporary folder");
     scenario("live/crash.py", data.path(), &[]);
+}
+
+#[test]
+fn a_daemon_without_a_disk_answers_counts_and_resumes() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/disk.py", data.path(), &[]);
+}
+
+#[test]
+fn tail_shows_what_is_sealed_later() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/tail.py", data.path(), &[]);
+}
+
+#[test]
+fn every_event_says_where_its_source_belongs() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/geo.py", data.path(), &[]);
+}
+
+#[test]
+fn two_dozen_libtorrent_sessions_keep_the_antenna_in_their_tables() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/soak.py", data.path(), &["--seconds", "45"]);
+}
+
+#[test]
+fn a_changed_id_costs_one_eviction_and_the_files_know_when_it_changed() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/soak.py", data.path(), &["--seconds", "75", "--rotate-every", "60"]);
+}
+
+#[test]
+fn a_quiet_hour_costs_little_traffic_and_little_processor_time() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/quiet.py", data.path(), &["--seconds", "60"]);
+}
+
+#[test]
+fn a_lookup_that_asks_a_whole_group_at_once_is_answered() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/reach.py", data.path(), &[]);
+}
+
+#[test]
+fn both_families_and_several_addresses_are_served_by_one_antenna() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    scenario("live/families.py", data.path(), &[]);
 }

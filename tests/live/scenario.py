@@ -46,9 +46,11 @@ class Observation:
     """One run of `peers` against an antenna, from the first packet to the sealed files."""
 
     antenna: Antenna
+    endpoints: set  # ours
     datagrams: list
     peers: list
     memory: float  # MiB at most
+    cpu: float  # seconds of CPU while the peers ran
     presences: list = dataclasses.field(init=False)
     events: list = dataclasses.field(init=False)
 
@@ -67,8 +69,7 @@ class Observation:
 
     def queries(self):
         """Every query that was sent to the antenna."""
-        bind = self.antenna.bind
-        return [d for d in self.datagrams if d.destination[0] in bind and truth.is_query(d)]
+        return [d for d in self.datagrams if d.destination in self.endpoints and truth.is_query(d)]
 
     def counts(self):
         """Name of the implementation to the number of queries it sent."""
@@ -79,7 +80,7 @@ class Observation:
         """(our endpoint, remote address) to every token that it was given there."""
         given = defaultdict(set)
         for datagram in self.datagrams:
-            if datagram.source[0] in self.antenna.bind:
+            if datagram.source in self.endpoints:
                 answer = krpc.decode(datagram.payload)[0].get(b"r", {})
                 if b"token" in answer:
                     given[datagram.source, datagram.destination[0]].add(answer[b"token"])
@@ -89,7 +90,7 @@ class Observation:
         """(our endpoint, remote address) to every node id that it was shown there."""
         shown = defaultdict(set)
         for datagram in self.datagrams:
-            if datagram.source[0] in self.antenna.bind:
+            if datagram.source in self.endpoints:
                 message = krpc.decode(datagram.payload)[0]
                 body = message.get(b"r") or message.get(b"a") or {}
                 if b"id" in body:
@@ -103,17 +104,19 @@ def observe(antenna, start_peers, seconds):
     with contextlib.ExitStack() as cleanup:
         sniffer = cleanup.enter_context(Sniffer(antenna.bind))
         cleanup.enter_context(antenna)
-        for peer in start_peers(antenna.ports()):
+        endpoints = antenna.ports()
+        for peer in start_peers(endpoints):
             peer.start()
             cleanup.callback(peer.close)
             peers.append(peer)
+        cpu = antenna.cpu()
         time.sleep(seconds)
+        cpu = antenna.cpu() - cpu
         for peer in peers:
             peer.stop()
         time.sleep(QUIET)
-        memory = antenna.memory()
-        antenna.terminate()
-    return Observation(antenna, sniffer.datagrams, peers, memory)
+        memory = antenna.terminate()
+    return Observation(antenna, set(endpoints), sniffer.datagrams, peers, memory, cpu)
 
 
 def check_events(checks, observation, attribution, source_node):
@@ -152,7 +155,7 @@ def check_alerts(checks, observation):
     """What libtorrent says it sent to us is what the sniffer saw it send."""
     for peer in observation.peers:
         if peer.name == "libtorrent":
-            said = Counter((to, data) for to, data in peer.sent if to[0] in observation.antenna.bind)
+            said = Counter((to, data) for to, data in peer.sent if to in observation.endpoints)
             seen = Counter(
                 (d.destination, d.payload) for d in observation.datagrams if d.source == peer.endpoint
             )
@@ -166,7 +169,7 @@ def check_alerts(checks, observation):
 def check_wire(checks, observation):
     """Nothing was sent but answers, pings and look-ups of our own ids. Returns counts of what was."""
     counts, wrong = wire.violations(
-        observation.datagrams, observation.antenna.bind, observation.own_ids, set(observation.names())
+        observation.datagrams, observation.endpoints, observation.own_ids, set(observation.names())
     )
     for sentence in wrong[:20]:
         checks.that(False, sentence)
@@ -179,7 +182,7 @@ def check_presences(checks, antenna):
     for row in antenna.rows("presences"):
         stretches[row["source_node"]].append((row["valid_from"], row["valid_to"]))
     wrong = 0
-    for row in antenna.rows("events"):
+    for row in antenna.rows("events", ["source_node", "ts"]):
         holding = [start for start, end in stretches[row["source_node"]] if start <= row["ts"] < end]
         wrong += len(holding) != 1
     checks.that(not wrong, f"{wrong} events have not exactly one id at their time")

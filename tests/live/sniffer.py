@@ -4,6 +4,7 @@ A packet socket sees each datagram as it is sent, with the kernel's time and its
 makes it a ground truth for clients that keep no log of their own, and a second one for libtorrent.
 """
 
+import ipaddress
 import select
 import socket
 import struct
@@ -11,6 +12,7 @@ import threading
 from typing import NamedTuple
 
 import background
+import packet_filter
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -35,18 +37,20 @@ class Sniffer:
 
     def __init__(self, addresses):
         self.datagrams = []
-        self._addresses = {socket.inet_aton(address) for address in addresses}
+        self._addresses = [ipaddress.ip_address(address).packed for address in addresses]
         self._stop = threading.Event()
 
     def __enter__(self):
         try:
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+            # It takes nothing before it has its filter and is bound.
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
         except PermissionError:
             raise SystemExit(
                 "the live tests read packets on lo: run them as root or with CAP_NET_RAW and CAP_NET_ADMIN"
             )
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        packet_filter.attach(self._socket, self._addresses)
         self._socket.bind(("lo", ETH_P_ALL))
         self._running = background.start(self._run)
         return self
@@ -68,24 +72,25 @@ class Sniffer:
                 return
 
     def _receive(self):
-        packet, ancillary, _, origin = self._socket.recvmsg(65535, 64)
-        # Every packet on lo is seen twice: on its way out and on its way in.
-        if origin[2] != socket.PACKET_OUTGOING or packet[0] >> 4 != 4 or packet[9] != socket.IPPROTO_UDP:
-            return
-        source, destination = packet[12:16], packet[16:20]
-        if source not in self._addresses and destination not in self._addresses:
-            return
-        header = (packet[0] & 15) * 4
+        packet, ancillary, _, _ = self._socket.recvmsg(65535, 64)
+        seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
+        header, ttl, source, destination = _read_header(packet)
         source_port, destination_port, length = struct.unpack_from("!HHH", packet, header)
         payload = packet[header + 8 : header + length]
         assert len(payload) == length - 8, "a datagram was cut or coalesced on its way to the sniffer"
-        seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
         self.datagrams.append(
             Datagram(
                 ts=seconds * 1_000_000 + nanoseconds // 1000,
-                source=(socket.inet_ntoa(source), source_port),
-                destination=(socket.inet_ntoa(destination), destination_port),
-                ttl=packet[8],
+                source=(str(ipaddress.ip_address(source)), source_port),
+                destination=(str(ipaddress.ip_address(destination)), destination_port),
+                ttl=ttl,
                 payload=payload,
             )
         )
+
+
+def _read_header(packet):
+    """Length of the IP header, time to live or hop limit, source and destination."""
+    if packet[0] >> 4 == 6:
+        return 40, packet[7], packet[8:24], packet[24:40]
+    return (packet[0] & 15) * 4, packet[8], packet[12:16], packet[16:20]

@@ -41,6 +41,7 @@ class Event(NamedTuple):
     canonical: bool
     decode_error: str | None
     asn: int | None
+    as_organization: str | None
     country: str | None
     sensor: str
 
@@ -82,6 +83,7 @@ def expected(datagram, source_node, attribution, tokens, sensor):
         canonical=canonical,
         decode_error=None,
         asn=None,
+        as_organization=None,
         country=None,
         sensor=sensor,
     )

@@ -18,14 +18,14 @@ BAN_WINDOW = 10_000_000  # ...when they come within this many µs
 def violations(datagrams, antenna, own_ids, peers):
     """Counts of what was sent, and one sentence for everything that may not be.
 
-    `antenna` holds our addresses, `own_ids` every node id we ever had, `peers` the (address, port)
-    of every program that took part.
+    `antenna` holds every (address, port) of ours, `own_ids` every node id we ever had, `peers` the
+    (address, port) of every program that took part.
     """
     asked = defaultdict(list)
     sent_at = defaultdict(list)
     counts, wrong = Counter(), []
     for datagram in datagrams:
-        incoming = datagram.destination[0] in antenna
+        incoming = datagram.destination in antenna
         message, canonical = krpc.decode(datagram.payload)
         if incoming:
             if message.get(b"y") == b"q":

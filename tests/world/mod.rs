@@ -1,184 +1,242 @@
-//! A small simulated DHT, seen from a few presences: clients with their habits, and actors whose
-//! behaviour is known. It writes captured tables through the daemon's own spool and sealing.
+//! A simulated DHT whose truth is known: people with BitTorrent clients, parties whose behaviour is
+//! what the detectors look for, and a sensor that sees as much of both as a real one would.
 //!
-//! Everything follows from one seed. Addresses are from the ranges reserved for documentation and
-//! benchmarks, infohashes are hashes of numbers: nothing in it was ever on a network.
+//! Nobody can look into the intent of real traffic. Here it is known, so what a detector finds can be
+//! held against it. The parts, from the world to the sensor:
+//!
+//! - [`networks`], [`families`], [`torrents`], [`population`]: who there is and what they want,
+//! - [`background`]: what their programs ask; [`actors`]: what planted parties ask,
+//! - [`contact`]: which of it reaches one of our [`presences`],
+//! - [`stage`], [`query`]: what is received in an hour, as rows and as datagrams,
+//! - [`output`], [`replay`]: into hourly partitions, or at a running `capture`,
+//! - [`nulls`]: worlds in which nothing is to be found; [`truth`]: what was planted,
+//! - [`figures`]: what the world measures; [`evaluate`]: what the detectors make of it.
+//!
+//! Everything is a function of the settings: see [`chance`]. Memory is that of one hour per thread,
+//! whatever the number of days. Times are microseconds since 1970-01-01 UTC. Nothing in it was ever
+//! on a network: addresses and AS numbers are reserved ones, ids and infohashes are random.
 
-mod actors;
-mod background;
+pub mod actors;
+pub mod background;
+pub mod chance;
+pub mod contact;
+pub mod evaluate;
+pub mod families;
+pub mod figures;
+pub mod networks;
+pub mod nulls;
+pub mod output;
+pub mod population;
+pub mod presences;
+pub mod query;
+pub mod replay;
+pub mod stage;
+pub mod torrents;
+pub mod truth;
 
-use anyhow::Result;
-use capture::event::{Attribution, Event, Rows, Short};
+use actors::Cast;
+use actors::script::Plan;
+use background::Arrivals;
+use capture::config::Ports;
 use capture::id::Id;
-use capture::keyspace::Keyspace;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use capture::keyspace::{Keyspace, KeyspaceError};
+use chance::Chance;
+use contact::{ContactModel, Contacts};
+use population::{Client, Society};
+use query::Caller;
 use schema::partition::{DAY, HOUR, Hour};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::sync::Arc;
+use serde::Serialize;
+use stage::{Received, Stage};
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
+use torrents::Torrents;
 
-/// Name of the sensor that sees this world.
-pub const SENSOR: &str = "sample";
-/// The seed of `data/sample`.
-pub const SAMPLE_SEED: u64 = 1;
+pub use capture::clock::{MINUTE, Micros, SECOND};
+
+/// Name of the sensor that sees the world.
+pub const SENSOR: &str = "world";
 /// First day, in days since 1970-01-01: 2026-01-05, a Monday.
 pub const FIRST_DAY: i32 = 20_458;
-/// Days that are simulated.
-pub const DAYS: i32 = 3;
+/// Presences on one address of a sensor with default settings.
+pub const PRESENCES_PER_ADDRESS: u16 = 208;
 
-const SECOND: i64 = 1_000_000;
-const MINUTE: i64 = 60 * SECOND;
-
-/// A network with its place in the world.
-#[derive(Clone, Copy, Debug)]
-struct Network {
-    asn: u32,
-    country: &'static str,
-    /// The second and third octet of 198.18.0.0/15.
-    prefix: (u8, u8),
+/// What a world is made of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    /// Everything that looks random follows from it.
+    pub seed: u64,
+    /// Days from [`FIRST_DAY`] on.
+    pub days: i32,
+    /// Addresses of the sensor, with 208 presences each: 1 is a modest deployment, 150 a large one.
+    pub addresses: u16,
+    /// How clients come to ask us.
+    pub contact: ContactModel,
+    /// Who there is.
+    pub society: Society,
+    /// How their lookups are spread over time.
+    pub arrivals: Arrivals,
+    /// Whether the times of the queries of an address are shuffled within each hour.
+    pub shuffled: bool,
+    /// Times in which the sensor does not record.
+    pub outages: u32,
+    /// Who is planted.
+    pub cast: Cast,
+    /// Kinds of actors to plant; all of them when empty.
+    pub only: Vec<String>,
 }
 
-/// Autonomous systems from the range reserved for documentation (RFC 5398).
-const NETWORKS: [Network; 8] = [
-    Network { asn: 64496, country: "DE", prefix: (18, 1) },
-    Network { asn: 64497, country: "FR", prefix: (18, 2) },
-    Network { asn: 64498, country: "US", prefix: (18, 3) },
-    Network { asn: 64499, country: "BR", prefix: (18, 4) },
-    Network { asn: 64500, country: "IN", prefix: (19, 5) },
-    Network { asn: 64501, country: "JP", prefix: (19, 6) },
-    Network { asn: 64502, country: "PL", prefix: (19, 7) },
-    Network { asn: 64503, country: "NL", prefix: (19, 8) },
-];
-
-/// One party with one client.
-#[derive(Clone, Copy, Debug)]
-struct Client {
-    network: Network,
-    address: SocketAddr,
-    id: Id,
-    version: [u8; 4],
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            days: 14,
+            addresses: 1,
+            contact: ContactModel::Tables,
+            society: Society::default(),
+            arrivals: Arrivals::Clockwork,
+            shuffled: false,
+            outages: 2,
+            cast: Cast::Nobody,
+            only: Vec::new(),
+        }
+    }
 }
 
-/// Collects what happens in the world.
-struct World {
-    rng: StdRng,
-    keyspace: Keyspace,
-    events: Vec<(Event, Network)>,
+/// The world of `data/sample`: a week of a small population, and a few actors in it.
+#[must_use]
+pub fn sample() -> Settings {
+    let only = ["dead_drop_checker", "distributed_campaign", "prober", "sequential_walker"];
+    Settings {
+        days: 7,
+        society: Society { clients: 2500, ..Society::default() },
+        cast: Cast::Reference,
+        only: only.map(str::to_owned).to_vec(),
+        ..Settings::default()
+    }
+}
+
+/// A world that can be looked at hour by hour.
+pub struct World {
+    /// What it is made of.
+    pub settings: Settings,
+    /// Our presences.
+    pub keyspace: Keyspace,
+    /// Times in which the sensor does not record, in order.
+    pub outages: Vec<Range<Micros>>,
+    /// What is planted.
+    pub plan: Plan,
+    chance: Chance,
+    torrents: Torrents,
+    clients: Vec<Client>,
 }
 
 impl World {
-    fn start() -> i64 {
-        i64::from(FIRST_DAY) * DAY
+    /// The world of `settings`.
+    ///
+    /// # Errors
+    /// When its addresses make no keyspace.
+    pub fn new(settings: Settings) -> Result<Self, KeyspaceError> {
+        let chance = Chance::new(settings.seed);
+        let own =
+            |n: u16| IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 1).to_bits() + u32::from(n)));
+        let own: Vec<_> = (0..settings.addresses).map(own).collect();
+        let mut world = Self {
+            keyspace: keyspace(settings.seed, &own)?,
+            outages: outages(chance, &settings),
+            torrents: Torrents::new(chance, settings.society.packs),
+            clients: (0..settings.society.clients)
+                .map(|n| Client::new(chance, &settings.society, n))
+                .collect(),
+            plan: Plan::default(),
+            chance,
+            settings,
+        };
+        world.plan = Plan::new(&world);
+        Ok(world)
     }
 
-    fn end() -> i64 {
-        i64::from(FIRST_DAY + DAYS) * DAY
+    /// From when to when it is looked at.
+    #[must_use]
+    pub fn time(&self) -> Range<Micros> {
+        let start = i64::from(FIRST_DAY) * DAY;
+        start..start + i64::from(self.settings.days) * DAY
     }
 
-    fn id(&mut self) -> Id {
-        Id(self.rng.random())
+    /// Its hours.
+    pub fn hours(&self) -> impl Iterator<Item = Hour> + use<> {
+        let time = self.time();
+        (time.start / HOUR..time.end / HOUR).map(Hour)
     }
 
-    fn client(&mut self, network: Network, host: u8, version: &[u8; 4]) -> Client {
-        let address = IpAddr::V4(Ipv4Addr::new(198, network.prefix.0, network.prefix.1, host));
-        let port = self.rng.random_range(1024..=u16::MAX);
-        Client { network, address: SocketAddr::new(address, port), id: self.id(), version: *version }
-    }
-
-    /// One lookup: the same query reaches one to three of our presences within seconds.
-    fn lookup(&mut self, client: &Client, at: i64, infohash: Id) {
-        for _ in 0..self.rng.random_range(1..=3) {
-            let later = self.rng.random_range(0..3 * SECOND);
-            let event = self.query(client, at + later, "get_peers", infohash);
-            self.events.push((event, client.network));
+    /// What the sensor receives in an hour.
+    #[must_use]
+    pub fn hour(&self, hour: Hour) -> Received {
+        let mut stage = Stage::new(&self.keyspace, &self.outages, hour);
+        background::act(self, &mut stage);
+        self.plan.act(&mut stage);
+        if self.settings.shuffled {
+            stage.shuffle(self.chance.named("shuffle"));
         }
+        stage.finish()
     }
 
-    /// One announce with a good token.
-    fn announce(&mut self, client: &Client, at: i64, infohash: Id) {
-        let mut event = self.query(client, at, "announce_peer", infohash);
-        event.token_valid = Some(true);
-        event.announced_port = Some(client.address.port());
-        event.implied_port = Some(true);
-        self.events.push((event, client.network));
+    /// Whether the sensor records at `at`.
+    #[must_use]
+    pub fn records(&self, at: Micros) -> bool {
+        self.time().contains(&at) && !self.outages.iter().any(|outage| outage.contains(&at))
     }
 
-    fn query(&mut self, client: &Client, at: i64, method: &str, infohash: Id) -> Event {
-        let presence = self.rng.random_range(0..self.keyspace.presences());
-        Event {
-            ts: at,
-            method: Some(Short::cut(method.as_bytes())),
-            infohash: Some(infohash),
-            target: None,
-            peer: client.address,
-            source_node: presence,
-            local_port: self.keyspace.sockets()[self.keyspace.socket_of(presence)].port(),
-            querier_id: Some(client.id),
-            client_version: Some(Short::cut(&client.version)),
-            transaction_id: Some(Short::cut(&self.rng.random::<[u8; 2]>())),
-            read_only: None,
-            implied_port: None,
-            announced_port: None,
-            seed: None,
-            no_seed: None,
-            scrape: None,
-            want: None,
-            token_valid: None,
-            attribution: Attribution::Exact,
-            ttl: Some(self.rng.random_range(44..=58)),
-            length: 95,
-            canonical: true,
-            decode_error: None,
+    /// What of us the program of `caller` knows.
+    #[must_use]
+    pub fn contacts(&self, caller: &Caller) -> Contacts {
+        let own = prefix(&caller.id);
+        self.settings.contact.contacts(
+            &self.keyspace,
+            caller.family,
+            own,
+            self.chance.named("contacts").of(own),
+        )
+    }
+
+    /// The parts of `time` in which the sensor records.
+    #[must_use]
+    pub fn recorded(&self, time: Range<Micros>) -> Vec<Range<Micros>> {
+        let mut parts = Vec::new();
+        let mut from = time.start;
+        for outage in self.outages.iter().filter(|outage| outage.start < time.end && time.start < outage.end)
+        {
+            parts.push(from..outage.start.max(from));
+            from = outage.end;
         }
+        parts.push(from..time.end.max(from));
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 }
 
-/// Every hour of the world as a batch of `captured.events`, in order of time.
+/// The presences of a sensor with default ports on the addresses `bind`.
 ///
 /// # Errors
-/// When the columns differ from the declared ones.
-pub fn events(seed: u64) -> Result<Vec<RecordBatch>> {
-    let mut world = World { rng: StdRng::seed_from_u64(seed), keyspace: keyspace(seed)?, events: Vec::new() };
-    background::live(&mut world);
-    actors::act(&mut world);
-    let mut events = world.events;
-    events.retain(|(event, _)| (World::start()..World::end()).contains(&event.ts));
-    events.sort_by_key(|(event, _)| event.ts);
-    events.chunk_by(|(a, _), (b, _)| Hour::of(a.ts) == Hour::of(b.ts)).map(hour).collect()
+/// When there is none, or there are too many.
+pub fn keyspace(seed: u64, bind: &[IpAddr]) -> Result<Keyspace, KeyspaceError> {
+    Keyspace::new(&format!("{SENSOR} {seed}"), bind, Ports::default().list(), 1, 1.0)
 }
 
-/// The presences of a sensor with default settings.
-fn keyspace(seed: u64) -> Result<Keyspace> {
-    Ok(capture::config::Config::default().keyspace(&format!("{SENSOR} {seed}"))?)
+/// Spread over the days, a few minutes to a few hours long.
+fn outages(chance: Chance, settings: &Settings) -> Vec<Range<Micros>> {
+    let start = i64::from(FIRST_DAY) * DAY;
+    let every = i64::from(settings.days) * DAY / i64::from(settings.outages + 1);
+    (1..=i64::from(settings.outages))
+        .map(|number| {
+            let chance = chance.named("outage").of(number as u64);
+            let from = start + number * every + chance.of(0).between(-3 * HOUR, 3 * HOUR);
+            from..from + chance.of(1).between(10 * MINUTE, 3 * HOUR)
+        })
+        .collect()
 }
 
-fn hour(events: &[(Event, Network)]) -> Result<RecordBatch> {
-    let mut rows = Rows::new(SENSOR);
-    events.iter().for_each(|(event, _)| rows.push(event));
-    let batch = rows.take();
-    // A sensor fills these in from geo files when it seals the hour; this world knows them.
-    let asn: ArrayRef =
-        Arc::new(UInt32Array::from_iter_values(events.iter().map(|(_, network)| network.asn)));
-    let country: ArrayRef =
-        Arc::new(StringArray::from_iter_values(events.iter().map(|(_, network)| network.country)));
-    let mut columns = batch.columns().to_vec();
-    columns[batch.schema().index_of("asn")?] = asn;
-    columns[batch.schema().index_of("country")?] = country;
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
-}
-
-/// Writes the captured tables of the world below `data`.
-///
-/// # Errors
-/// When a file cannot be written.
-pub fn write(data: &Path, seed: u64) -> Result<()> {
-    capture::partition::write_partitions(data, SENSOR, &schema::events::TABLE, events(seed)?)?;
-    let keyspace = keyspace(seed)?;
-    let hours = (World::start()..World::end()).step_by(usize::try_from(HOUR)?);
-    let presences: Result<Vec<_>, _> =
-        hours.map(|hour| capture::tables::presences(SENSOR, &keyspace, hour, hour + HOUR)).collect();
-    capture::partition::write_partitions(data, SENSOR, &schema::presences::TABLE, presences?)?;
-    Ok(())
+/// The first 64 bits of an identifier: enough to tell distances in any network.
+#[must_use]
+pub fn prefix(id: &Id) -> u64 {
+    u64::from_be_bytes(std::array::from_fn(|i| id.0[i]))
 }

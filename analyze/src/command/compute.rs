@@ -1,9 +1,9 @@
 //! `analyze compute`: brings derived tables up to date.
 
-use super::close;
+use super::{close, named};
 use crate::cli::Options;
 use crate::dataset::Dataset;
-use crate::error::{Exit, Failure};
+use crate::error::Exit;
 use crate::run::Runner;
 use anyhow::Result;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// # Errors
 /// When there is no data, a name is unknown, a query fails or a file cannot be written.
 pub async fn run(options: &Options, names: &[String]) -> Result<Exit> {
-    let mut wanted: BTreeSet<&str> = names.iter().map(|name| named(name)).collect::<Result<_>>()?;
+    let mut wanted: BTreeSet<&str> = names.iter().map(|name| Ok(named(name)?.name)).collect::<Result<_>>()?;
     if wanted.is_empty() {
         wanted.extend(queries::TABLES.iter().map(|table| table.name));
     }
@@ -21,13 +21,4 @@ pub async fn run(options: &Options, names: &[String]) -> Result<Exit> {
     let done = Runner::new(&options.config)?.compute(&mut dataset, &wanted).await?;
     eprintln!("computed {} files, {} were up to date", done.computed, done.current);
     Ok(close(&dataset))
-}
-
-/// The table that people call `name`.
-fn named(name: &str) -> Result<&'static str> {
-    let plain = name.strip_prefix("derived.").unwrap_or(name);
-    queries::table(plain).map(|table| table.name).ok_or_else(|| {
-        let known: Vec<_> = queries::TABLES.iter().map(|table| table.name).collect();
-        Failure::Usage(format!("there is no derived table `{name}`; there are {}", known.join(", "))).into()
-    })
 }

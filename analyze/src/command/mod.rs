@@ -2,6 +2,8 @@
 
 pub mod compute;
 pub mod config;
+pub mod explain;
+pub mod metrics;
 pub mod report;
 pub mod schema;
 pub mod sql;
@@ -9,15 +11,31 @@ pub mod tables;
 
 use crate::cli::Options;
 use crate::dataset::Dataset;
-use crate::error::Exit;
-use crate::report::{Section, write};
+use crate::error::{Exit, Failure};
+use crate::report::{Report, write};
 use anyhow::Result;
+use queries::Table;
 use std::collections::BTreeSet;
 use std::io::stdout;
 
-/// Writes the sections to standard output.
-fn show(options: &Options, sections: &[Section]) -> Result<()> {
-    write(options.format, sections, &mut stdout().lock())
+/// Writes the report to standard output; the notes on it to standard error where the output is for
+/// programs.
+fn show(options: &Options, report: &Report) -> Result<()> {
+    if !options.format.is_for_people() {
+        for note in &report.notes {
+            eprintln!("analyze: {note}");
+        }
+    }
+    write(options.format, report, &mut stdout().lock())
+}
+
+/// The table that people call `name`.
+fn named(name: &str) -> Result<&'static Table> {
+    let plain = name.strip_prefix("derived.").unwrap_or(name);
+    queries::table(plain).ok_or_else(|| {
+        let known: Vec<_> = queries::TABLES.iter().map(|table| table.name).collect();
+        Failure::Usage(format!("there is no derived table `{name}`; there are {}", known.join(", "))).into()
+    })
 }
 
 /// Says what people should know about the files behind an answer. A file that was set aside makes

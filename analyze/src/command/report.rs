@@ -4,13 +4,14 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
-use crate::plan::{self, Tier};
-use crate::report::Section;
+use crate::plan;
+use crate::report::{Report, Rows, Section};
 use crate::run::Runner;
 use crate::session;
 use anyhow::{Context, Result};
 use datafusion::common::{ParamValues, ScalarValue};
 use queries::{Table, View, sections};
+use schema::partition::date_text;
 use std::collections::BTreeSet;
 
 /// A view that was asked for.
@@ -21,63 +22,108 @@ pub struct Chosen {
     /// The view.
     pub view: &'static View,
     /// What the flag was given.
-    pub argument: Option<String>,
+    pub given: Option<Given>,
+}
+
+/// The argument of a view.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// As it was written.
+    pub text: String,
+    /// As SQL sees it.
+    pub parameters: Vec<(String, ScalarValue)>,
 }
 
 /// One query of a view, with its parameters bound.
-struct Query {
-    section: queries::Section,
-    parameters: Vec<(String, ScalarValue)>,
+pub(super) struct Query {
+    pub section: queries::Section,
+    pub parameters: Vec<(String, ScalarValue)>,
 }
 
 /// Shows the chosen views, or the summary when none was chosen.
 ///
 /// # Errors
-/// [`Failure::NoData`] when there is no data, or none on the infohash asked for; otherwise when a
-/// query fails or a derived file cannot be written.
+/// As [`answer`].
 pub async fn run(options: &Options, chosen: &[Chosen]) -> Result<Exit> {
-    let mut dataset = Dataset::open(&options.data)?;
-    let queries = queries(options, chosen);
-    let mut wanted = BTreeSet::new();
-    let context = session::session(&options.config.engine())?;
-    for query in &queries {
-        let sources = plan::sources(&context, query.section.sql).with_context(|| query.section.title)?;
-        wanted.extend(sources.iter().filter(|source| source.tier == Tier::Derived).map(|source| source.name));
-    }
-    Runner::new(&options.config)?.compute(&mut dataset, &wanted).await?;
-
-    session::register_all(&context, &dataset)?;
-    let mut shown = Vec::new();
-    for Query { section, parameters } in queries {
-        let result = context.sql(section.sql).await.with_context(|| section.title)?;
-        let result = result.with_param_values(ParamValues::from(parameters))?;
-        shown.push(Section::collect(section.title, result, options.limit).await?);
-    }
-    if let Some(argument) = chosen.iter().find_map(|chosen| chosen.argument.as_ref())
-        && shown.iter().all(|section| section.total == 0)
-    {
-        let days: Vec<_> = dataset.days().into_iter().map(schema::partition::date_text).collect();
-        let held = match days.as_slice() {
-            [] => "no day".to_owned(),
-            [day] => day.clone(),
-            [first, .., last] => format!("{first} to {last}"),
-        };
-        let message = format!("{argument} was not seen in {} ({held})", options.data.display());
-        return Err(Failure::NoData(message).into());
-    }
-    show(options, &shown)?;
-    Ok(close(&dataset))
+    let given = chosen.iter().find_map(|chosen| chosen.given.as_ref());
+    let nothing = given.map(|given| format!("{} was not seen", given.text));
+    answer(options, queries(options, chosen), nothing.as_deref()).await
 }
 
 fn queries(options: &Options, chosen: &[Chosen]) -> Vec<Query> {
     let summary = queries::TABLES.iter().filter_map(|table| Some((table, table.summary?, None)));
-    let views = chosen.iter().map(|chosen| (chosen.table, chosen.view.sql, chosen.argument.as_ref()));
+    let views = chosen.iter().map(|chosen| (chosen.table, chosen.view.sql, chosen.given.as_ref()));
     let parts: Vec<_> = if chosen.is_empty() { summary.collect() } else { views.collect() };
     let mut queries = Vec::new();
-    for (table, sql, argument) in parts {
+    for (table, sql, given) in parts {
         let mut parameters = options.config.bind(table);
-        parameters.extend(argument.map(|text| ("argument".to_owned(), ScalarValue::from(text.as_str()))));
+        parameters.extend(given.into_iter().flat_map(|given| given.parameters.iter().cloned()));
         queries.extend(sections(sql).map(|section| Query { section, parameters: parameters.clone() }));
     }
     queries
+}
+
+/// Shows the answers to `queries`, over the days and with the rows that `options` choose. Where no
+/// answer at all is a failure, `nothing` begins the sentence that says so.
+///
+/// # Errors
+/// [`Failure::NoData`] when there is no data on the days asked for, or none at all;
+/// [`Failure::Usage`] when no section has the column to sort by; otherwise when a query fails or a
+/// derived file cannot be written.
+pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Option<&str>) -> Result<Exit> {
+    let mut dataset = Dataset::open(&options.data)?;
+    let days = options.period.days(&dataset)?;
+    let mut wanted = BTreeSet::new();
+    for query in &queries {
+        wanted.extend(plan::sources(query.section.sql).with_context(|| query.section.title)?);
+    }
+    let context = session::session(&options.config.engine())?;
+    Runner::new(&options.config)?.provide(&context, &mut dataset, &wanted, days.as_ref()).await?;
+
+    let mut report = Report::default();
+    for Query { section, parameters } in queries {
+        let result = context.sql(section.sql).await.with_context(|| section.title)?;
+        let result = result.with_param_values(ParamValues::from(parameters))?;
+        // A picture is shown whole.
+        let grid = section.grid.filter(|_| options.format.is_for_people());
+        let rows = if grid.is_some() { &Rows::default() } else { &options.rows };
+        let shown = Section::collect(section.title, result, rows).await.with_context(|| section.title)?;
+        report.sections.push(Section { grid, ..shown });
+    }
+    if let Some(nothing) = nothing
+        && report.sections.iter().all(|section| section.total + section.hidden == 0)
+    {
+        let (root, held) = (options.data.display(), dataset.extent());
+        return Err(Failure::NoData(format!("{nothing} in {root} ({held})")).into());
+    }
+    check_columns(options, &mut report)?;
+    if let Some(days) = days {
+        let (first, last) = (date_text(*days.start()), date_text(*days.end()));
+        report.notes.push(format!("Computed from whole days, {first} to {last} (UTC)."));
+    }
+    show(options, &report)?;
+    Ok(close(&dataset))
+}
+
+/// Refuses to sort by a column that no section has, and notes lists that no section can follow.
+fn check_columns(options: &Options, report: &mut Report) -> Result<()> {
+    let tables = report.sections.iter().filter(|section| section.grid.is_none());
+    let schemas: Vec<_> = tables.map(|section| section.rows.schema()).collect();
+    let columns: BTreeSet<&str> =
+        schemas.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name().as_str())).collect();
+    if let Some(sort) = &options.rows.sort
+        && !columns.contains(sort.column.as_str())
+    {
+        let known = columns.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(Failure::Usage(format!("--sort: no column `{}`; there are {known}", sort.column)).into());
+    }
+    for name in options.rows.judged_by() {
+        if !columns.contains(name) {
+            report.notes.push(format!(
+                "No section has a column `{name}`: entries of --hide and --only that are compared with it do \
+                 nothing here."
+            ));
+        }
+    }
+    Ok(())
 }

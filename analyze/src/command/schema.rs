@@ -1,6 +1,8 @@
 //! `analyze schema`: the data dictionary, generated from the declarations.
 
+use crate::actors;
 use crate::error::{Exit, Failure};
+use crate::plan::{Source, Tier};
 use anyhow::Result;
 use schema::{partition, table};
 use std::io::{Write, stdout};
@@ -26,7 +28,9 @@ pub fn run(names: &[String]) -> Result<Exit> {
         let page = table::markdown(&name, &table.headline(), table.columns);
         (name, page)
     });
-    let pages: Vec<(String, String)> = captured.chain(derived).collect();
+    let actors = Source { tier: Tier::User, name: actors::NAME }.to_string();
+    let user = (actors.clone(), table::markdown(&actors, actors::DOC, actors::COLUMNS));
+    let pages: Vec<(String, String)> = captured.chain(derived).chain([user]).collect();
     let is = |name: &str, wanted: &String| {
         name == wanted || name.split_once('.').is_some_and(|(_, plain)| plain == wanted)
     };

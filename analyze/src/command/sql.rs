@@ -5,7 +5,7 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
-use crate::report::Section;
+use crate::report::{Report, Section};
 use crate::session;
 use anyhow::Result;
 use datafusion::execution::context::SQLOptions;
@@ -23,15 +23,15 @@ pub async fn run(options: &Options, query: &str) -> Result<Exit> {
             Err(_) => {}
         }
     };
-    show(options, &[section])?;
+    show(options, &Report { sections: vec![section], notes: vec![] })?;
     Ok(close(&dataset))
 }
 
 async fn answer(options: &Options, dataset: &Dataset, query: &str) -> Result<Section> {
     let context = session::session(&options.config.engine())?;
-    session::register_all(&context, dataset)?;
+    session::register_all(&context, dataset, &options.config)?;
     let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let planned = context.sql_with_options(query, reading).await;
     let result = planned.map_err(|error| Failure::Usage(error.strip_backtrace()))?;
-    Section::collect("", result, options.limit).await
+    Section::collect("", result, &options.rows).await
 }

@@ -5,7 +5,7 @@ use crate::cli::Options;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::Exit;
 use crate::plan::{Source, Tier};
-use crate::report::Section;
+use crate::report::{Report, Section};
 use crate::run::Runner;
 use anyhow::Result;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
@@ -20,9 +20,10 @@ pub async fn run(options: &Options) -> Result<Exit> {
     let dataset = Dataset::open(&options.data)?;
     let runner = Runner::new(&options.config)?;
     let held: Vec<(Source, &[DataFile])> = Source::all()
-        .map(|source| match source.tier {
-            Tier::Captured => (source, dataset.captured(source.name)),
-            Tier::Derived => (source, dataset.derived(source.name)),
+        .filter_map(|source| match source.tier {
+            Tier::Captured => Some((source, dataset.captured(source.name))),
+            Tier::Derived => Some((source, dataset.derived(source.name))),
+            Tier::User => None,
         })
         .collect();
     let count = |of: fn(&[DataFile]) -> u64| -> ArrayRef {
@@ -49,6 +50,6 @@ pub async fn run(options: &Options) -> Result<Exit> {
         ("to", text(&|_, files| days(files).map(|(_, last)| date_text(last)))),
         ("state", text(&freshness)),
     ])?;
-    show(options, &[Section { title: String::new(), total: rows.num_rows(), rows }])?;
+    show(options, &Report { sections: vec![Section::whole("", rows)], notes: vec![] })?;
     Ok(close(&dataset))
 }

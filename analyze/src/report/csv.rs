@@ -1,5 +1,5 @@
 //! CSV (RFC 4180): a header and the rows. Several sections are set apart by an empty line and a
-//! line `# title`, which readers can be told to skip as a comment.
+//! line `# title`, which readers can be told to skip as a comment; it also says what is left out.
 
 use super::{Section, text};
 use anyhow::Result;
@@ -12,7 +12,8 @@ pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
             writeln!(out)?;
         }
         if !section.title.is_empty() {
-            writeln!(out, "# {}", section.title)?;
+            let footer = section.footer().map_or_else(String::new, |footer| format!(" ({footer})"));
+            writeln!(out, "# {}{footer}", section.title)?;
         }
         let rows = text::flat(&section.rows)?;
         WriterBuilder::new().with_header(true).build(&mut *out).write(&rows)?;

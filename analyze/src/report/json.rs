@@ -1,5 +1,5 @@
 //! JSON: the rows of a single query as an array of objects; a report as an array of sections with
-//! `title`, `total` and `rows`.
+//! `title`, `total`, `hidden` and `rows`.
 
 use super::Section;
 use anyhow::Result;
@@ -14,7 +14,12 @@ pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
         sections => sections
             .iter()
             .map(|section| {
-                Ok(json!({ "title": section.title, "total": section.total, "rows": rows(&section.rows)? }))
+                Ok(json!({
+                    "title": section.title,
+                    "total": section.total,
+                    "hidden": section.hidden,
+                    "rows": rows(&section.rows)?,
+                }))
             })
             .collect::<Result<Value>>()?,
     };

@@ -4,16 +4,22 @@
 //! hexadecimal, addresses as people write them.
 
 mod csv;
+mod grid;
 mod json;
+mod markdown;
+mod rows;
 mod table;
 mod text;
+
+pub use rows::{List, Rows, Sort, infohash};
 
 use anyhow::Result;
 use clap::ValueEnum;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::dataframe::DataFrame;
-use std::io::Write;
+use std::io::{Write, stdout};
+use std::sync::Arc;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -25,6 +31,25 @@ pub enum Format {
     Json,
     /// RFC 4180; several sections are set apart by `# title` lines.
     Csv,
+    /// Tables as GitHub reads them.
+    Markdown,
+}
+
+impl Format {
+    /// Whether people read it, rather than programs.
+    #[must_use]
+    pub fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Markdown)
+    }
+}
+
+/// Everything that one command shows.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The results.
+    pub sections: Vec<Section>,
+    /// What readers should know about all of them, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// One result, cut to the rows that are shown.
@@ -34,38 +59,74 @@ pub struct Section {
     pub title: String,
     /// The rows shown.
     pub rows: RecordBatch,
-    /// How many rows there are.
+    /// How many rows there are, the hidden ones left out.
     pub total: usize,
+    /// How many rows are hidden at the user's wish.
+    pub hidden: usize,
+    /// The legend of a section that is drawn; see [`queries::sections`].
+    pub grid: Option<&'static str>,
 }
 
 impl Section {
-    /// Runs `result` and keeps its first `limit` rows.
+    /// A section of rows that are all shown.
+    #[must_use]
+    pub fn whole(title: &str, rows: RecordBatch) -> Self {
+        Self { title: title.to_owned(), total: rows.num_rows(), hidden: 0, grid: None, rows }
+    }
+
+    /// Runs `result` and keeps the rows that `chosen` lets through.
     ///
     /// # Errors
     /// When the query fails.
-    pub async fn collect(title: &str, result: DataFrame, limit: Option<usize>) -> Result<Self> {
-        let schema = std::sync::Arc::new(result.schema().as_arrow().clone());
+    pub async fn collect(title: &str, result: DataFrame, chosen: &Rows) -> Result<Self> {
+        let schema = Arc::new(result.schema().as_arrow().clone());
         let batches = result.collect().await?;
-        let rows = concat_batches(&schema, &batches)?;
-        let total = rows.num_rows();
-        let shown = limit.map_or(total, |limit| limit.min(total));
-        Ok(Self { title: title.to_owned(), rows: text::readable(&rows.slice(0, shown))?, total })
+        let all = concat_batches(&schema, &batches)?;
+        let rows = chosen.choose(&all)?;
+        let (total, hidden) = (rows.num_rows(), all.num_rows() - rows.num_rows());
+        let shown = chosen.limit.map_or(total, |limit| limit.min(total));
+        Ok(Self {
+            title: title.to_owned(),
+            rows: text::readable(&rows.slice(0, shown))?,
+            total,
+            hidden,
+            grid: None,
+        })
+    }
+
+    /// What is not shown: `showing 20 of 57, 3 hidden`; none when everything is.
+    fn footer(&self) -> Option<String> {
+        let shown = self.rows.num_rows();
+        match (shown < self.total, self.hidden) {
+            (false, 0) => None,
+            (true, 0) => Some(format!("showing {shown} of {}", self.total)),
+            (_, hidden) => {
+                Some(format!("showing {shown} of {}, {hidden} more hidden by your lists", self.total))
+            }
+        }
     }
 }
 
-/// Writes `sections` to `out`.
+/// Writes `report` to `out`.
 ///
 /// # Errors
 /// When `out` does.
-pub fn write(format: Format, sections: &[Section], out: &mut dyn Write) -> Result<()> {
+pub fn write(format: Format, report: &Report, out: &mut dyn Write) -> Result<()> {
     // Rendered first, so that a closed pipe shows as what it is and not as a formatter's failure.
     let mut text = Vec::new();
     match format {
-        Format::Table => table::write(sections, &mut text)?,
-        Format::Json => json::write(sections, &mut text)?,
-        Format::Csv => csv::write(sections, &mut text)?,
+        Format::Table => table::write(report, &mut text)?,
+        Format::Json => json::write(&report.sections, &mut text)?,
+        Format::Csv => csv::write(&report.sections, &mut text)?,
+        Format::Markdown => markdown::write(report, &mut text)?,
     }
     out.write_all(&text)?;
     out.flush()?;
     Ok(())
+}
+
+/// Whether standard output shows colours: a terminal that has them, and a user who wants them.
+#[must_use]
+pub fn colour() -> bool {
+    anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never
 }

@@ -4,6 +4,7 @@ use crate::echo;
 use anyhow::{Context as _, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
@@ -16,7 +17,15 @@ use tempfile::TempDir;
 
 /// The longest that a program may take to start, and to seal what it recorded.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// The environment variable that names a Python with libtorrent, as for the tests.
+const PYTHON: &str = "TELESCOPE_PYTHON";
 const POLL: Duration = Duration::from_millis(10);
+
+/// The Python that has libtorrent.
+pub fn python() -> anyhow::Result<OsString> {
+    std::env::var_os(PYTHON)
+        .with_context(|| format!("{PYTHON} does not name a Python that has libtorrent: see README.md, Build"))
+}
 
 /// A running program. It does not outlive this value.
 pub struct Child {
@@ -45,6 +54,17 @@ impl Child {
             .arg(folder.path())
             .args(more);
         Self::start(command, folder, " presences on ")
+    }
+
+    /// A libtorrent session in `python`, listening at `ports` of `host`.
+    pub fn libtorrent(python: &OsStr, host: Ipv4Addr, ports: RangeInclusive<u16>) -> anyhow::Result<Self> {
+        let mut command = Command::new(python);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/antenna/libtorrent_node.py")).args([
+            host.to_string(),
+            ports.start().to_string(),
+            ports.end().to_string(),
+        ]);
+        Self::start(command, tempfile::tempdir()?, echo::READY)
     }
 
     /// Waits until the program's log has the words `ready`.
@@ -105,7 +125,7 @@ fn cpu_of_children() -> anyhow::Result<f64> {
     Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }
 
-/// The line of counters that the antenna ends with.
+/// The line of counters that a program ends with.
 pub struct Log(String);
 
 impl Log {

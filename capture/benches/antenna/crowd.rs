@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 const SOURCES: u32 = 1 << 15;
 /// The first of them.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 96, 0, 0);
-/// Queries under way at once: enough to keep every socket busy, few enough to fit their buffers.
-const WINDOW: u64 = 1024;
+/// Queries under way at once: for every socket that listens, and at least. Enough to keep the program
+/// busy, few enough to fit the receive buffers, also that of a single socket.
+const WINDOW_PER_SOCKET: u64 = 5;
+const LEAST_WINDOW: u64 = 256;
 /// Queries sent between two looks at the answers.
 const BURST: u64 = 32;
 /// Silence after which what is under way counts as lost.
@@ -24,10 +26,9 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Room for the answers that are not read yet, bytes.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// Where node id, infohash, method and transaction id stand in [`QUERY`].
+/// Where node id, infohash and transaction id stand in [`QUERY`].
 const ID: usize = 12;
 const INFO_HASH: usize = 46;
-const METHOD: usize = 72;
 const TRANSACTION: usize = 86;
 /// get_peers as libtorrent sends it.
 const QUERY: &[u8; 106] = b"d1:ad2:id20:____________________9:info_hash20:\
@@ -47,14 +48,8 @@ pub struct Run {
     pub sent: u64,
     /// Answers received.
     pub answered: u64,
-    elapsed: Duration,
-}
-
-impl Run {
-    /// Answers per second.
-    pub fn rate(&self) -> f64 {
-        self.answered as f64 / self.elapsed.as_secs_f64()
-    }
+    /// From the first query to the last answer.
+    pub elapsed: Duration,
 }
 
 impl Crowd {
@@ -72,11 +67,12 @@ impl Crowd {
     /// Sends `queries`, the next whenever an answer made room for it, and waits for the last answer.
     pub fn converse(&mut self, queries: u64) -> anyhow::Result<Run> {
         self.answers();
+        let window = (WINDOW_PER_SOCKET * self.ports.len() as u64).max(LEAST_WINDOW);
         let start = Instant::now();
         let mut last = start;
         let (mut sent, mut answered, mut lost) = (0, 0, 0);
         while answered + lost < queries {
-            let room = WINDOW.saturating_sub(sent - answered - lost);
+            let room = window.saturating_sub(sent - answered - lost);
             for _ in 0..room.min(BURST).min(queries - sent) {
                 self.ask()?;
                 sent += 1;
@@ -112,8 +108,7 @@ impl Crowd {
     fn ask(&mut self) -> anyhow::Result<()> {
         self.serial += 1;
         let source = (FIRST.to_bits() + self.serial % SOURCES).to_be_bytes();
-        let ports = u32::from(self.ports.end() - self.ports.start()) + 1;
-        let port = self.ports.start() + (self.serial % ports) as u16;
+        let port = self.ports.start() + (self.serial % self.ports.len() as u32) as u16;
         let mut query = *QUERY;
         // Ids and infohashes spread over the keyspace: Fibonacci hashing, the rest of them constant.
         let spread = |number: u32| u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
@@ -133,7 +128,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// Takes the datagrams that have arrived and counts those that are answers: the antenna also asks.
+    /// Takes the datagrams that have arrived and counts those that are answers, echoes among them: the
+    /// antenna and libtorrent ask as well.
     fn answers(&mut self) -> u64 {
         let mut answers = 0;
         let mut buffer = [0; 2048];
@@ -144,7 +140,7 @@ impl Crowd {
     }
 }
 
-/// The antenna asks find_node and ping; get_peers is what we sent.
+/// Whether a query is one of ours, by the end of its sender's id.
 fn is_echo(datagram: &[u8]) -> bool {
-    datagram.get(METHOD..).is_some_and(|rest| rest.starts_with(b"get_peers"))
+    datagram.get(ID + 8..ID + 20) == Some(&QUERY[ID + 8..ID + 20])
 }

@@ -64,7 +64,7 @@ fn open(local: SocketAddrV4) -> std::io::Result<UdpSocket> {
 }
 
 /// Sends one datagram back; says whether there was one.
-fn echo(socket: &UdpSocket, payload: &mut [u8], control: &mut Vec<u8>) -> bool {
+fn echo(socket: &UdpSocket, payload: &mut [u8], control: &mut [u8]) -> bool {
     let received = socket.try_io(Interest::READABLE, || {
         let mut slices = [IoSliceMut::new(payload)];
         let message =

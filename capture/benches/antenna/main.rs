@@ -1,10 +1,13 @@
-//! What a query costs the antenna, held against a program that does nothing but echo.
+//! What a query costs the antenna, held against a bare echo and against libtorrent.
 //!
-//! `cargo bench -p capture` sends the same queries from 32,768 addresses of 127.0.0.0/8 first to a
-//! bare echo and then to `capture run`, each a process of its own on the same 208 sockets, and prints
-//! one line a figure: `bench NAME VALUE UNIT ratio R vs REFERENCE`. CPU time is that of the whole
-//! process from start to end: decoding, answering, spool and Parquet are in it. At the end more is
-//! sent than the antenna can take, and everything must be found again: in a table or in a counter.
+//! `cargo bench -p capture` sends the same queries from 32,768 addresses of 127.0.0.0/8 to several
+//! programs in turn, each a process of its own: a bare echo and `capture run` on the same 208 sockets,
+//! and a libtorrent session with its own limits out of the way, once on one socket, as libtorrent is
+//! used and costs least, and once on 208. They take turns several times, so that whatever else the
+//! machine does meets all of them. It prints one line a figure:
+//! `bench NAME VALUE UNIT ratio R vs REFERENCE`. CPU time is that of all threads: decoding, answering,
+//! spool and Parquet are in the antenna's, from its start to its end. At the end more is sent than the
+//! antenna can take, and everything must be found again: in a table or in a counter.
 //!
 //! Nothing leaves the host, and every phase has a deadline.
 
@@ -18,11 +21,15 @@ use crowd::{Crowd, Run};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
-/// Where both programs listen: 208 sockets, away from the ports of real clients.
+/// Where the programs listen: 208 sockets, away from the ports of real clients.
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 83, 0, 1);
 const PORTS: RangeInclusive<u16> = 31_000..=31_207;
-/// Queries of the measurement: some seconds of them.
-const QUERIES: u64 = 300_000;
+/// What a libtorrent node has: one socket.
+const PORT: RangeInclusive<u16> = 31_000..=31_000;
+/// Turns of each program.
+const TURNS: u32 = 4;
+/// Queries in a turn: a second or two of them.
+const QUERIES: u64 = 100_000;
 /// Queries of the overload: far more than all receive buffers hold.
 const FLOOD: u64 = 600_000;
 /// Receive buffer of the antenna at overload, bytes: a small one shows drops sooner.
@@ -43,31 +50,95 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same queries to the echo and to the antenna.
-fn measure() -> anyhow::Result<()> {
-    let mut crowd = Crowd::new(HOST, PORTS)?;
-    let echo = Child::echo()?;
-    let bare = crowd.converse(QUERIES)?;
-    let bare_cpu = echo.stop()?.0;
-    let antenna = Child::antenna(HOST, PORTS, &[])?;
-    let run = crowd.converse(QUERIES)?;
-    let rows_in = antenna.data();
-    let (cpu, log) = antenna.stop()?;
-    let log = log.context("the antenna has no log")?;
-    ensure!(child::rows(rows_in.path())? == log.get("recorded")?, "the files and the counters differ");
-    ensure!(log.get("recorded")? == run.sent, "{} of {} are recorded", log.get("recorded")?, run.sent);
-    check(&log)?;
+/// What the conversations with one program came to.
+#[derive(Default)]
+struct Figures {
+    sent: u64,
+    answered: u64,
+    seconds: f64,
+    cpu: f64,
+}
 
-    let per_query = |cpu: f64, run: &Run| 1e6 * cpu / run.sent as f64;
-    line("echo_cpu", per_query(bare_cpu, &bare), "us/query", 1.0, "echo");
-    let ratio = per_query(cpu, &run) / per_query(bare_cpu, &bare);
-    line("capture_cpu", per_query(cpu, &run), "us/query", ratio, "echo");
-    line("echo_rate", bare.rate(), "packets/s", 1.0, "echo");
-    line("capture_rate", run.rate(), "packets/s", run.rate() / bare.rate(), "echo");
-    line("capture_rate_mldht", run.rate(), "packets/s", run.rate() / MLDHT, "mldht");
-    let core = QUERIES as f64 / cpu;
-    line("capture_core", core, "queries/s of CPU", core / MLDHT, "mldht");
-    line("answered", run.answered as f64, "packets", run.answered as f64 / run.sent as f64, "sent");
+impl Figures {
+    /// Adds a conversation that took the program `cpu` seconds.
+    fn add(&mut self, run: &Run, cpu: f64) {
+        self.sent += run.sent;
+        self.answered += run.answered;
+        self.seconds += run.elapsed.as_secs_f64();
+        self.cpu += cpu;
+    }
+
+    /// Adds a turn of libtorrent, without the CPU time that Python took to start.
+    fn add_libtorrent(&mut self, crowd: &mut Crowd, child: Child) -> anyhow::Result<()> {
+        let run = crowd.converse(QUERIES)?;
+        let log = child.stop()?.1.context("libtorrent has no log")?;
+        self.add(&run, log.get("cpu_us")? as f64 / 1e6);
+        Ok(())
+    }
+
+    /// Microseconds of CPU for an answered query.
+    fn cost(&self) -> f64 {
+        1e6 * self.cpu / self.answered as f64
+    }
+
+    /// Answers per second of CPU.
+    fn per_core(&self) -> f64 {
+        self.answered as f64 / self.cpu
+    }
+
+    /// Answers per second.
+    fn rate(&self) -> f64 {
+        self.answered as f64 / self.seconds
+    }
+}
+
+/// The same queries to all programs.
+fn measure() -> anyhow::Result<()> {
+    let python = child::python()?;
+    let mut crowd = Crowd::new(HOST, PORTS)?;
+    let mut crowd_of_one = Crowd::new(HOST, PORT)?;
+    let [mut echo, mut antenna, mut libtorrent, mut libtorrent_208]: [Figures; 4] = Default::default();
+    for _ in 0..TURNS {
+        let child = Child::echo()?;
+        let run = crowd.converse(QUERIES)?;
+        echo.add(&run, child.stop()?.0);
+
+        let child = Child::antenna(HOST, PORTS, &[])?;
+        let run = crowd.converse(QUERIES)?;
+        let data = child.data();
+        let (cpu, log) = child.stop()?;
+        let log = log.context("the antenna has no log")?;
+        let recorded = log.get("recorded")?;
+        ensure!(child::rows(data.path())? == recorded, "the files and the counters differ");
+        ensure!(recorded == run.sent, "{recorded} of {} are recorded", run.sent);
+        check(&log)?;
+        antenna.add(&run, cpu);
+
+        libtorrent.add_libtorrent(&mut crowd_of_one, Child::libtorrent(&python, HOST, PORT)?)?;
+        libtorrent_208.add_libtorrent(&mut crowd, Child::libtorrent(&python, HOST, PORTS)?)?;
+    }
+
+    let programs = [
+        ("echo", &echo),
+        ("capture", &antenna),
+        ("libtorrent", &libtorrent),
+        ("libtorrent_208_sockets", &libtorrent_208),
+    ];
+    for (name, figures) in programs {
+        let ratio = |figure: fn(&Figures) -> f64| figure(figures) / figure(&echo);
+        line(&format!("{name}_cpu"), figures.cost(), "us/query", ratio(Figures::cost), "echo");
+        line(&format!("{name}_core"), figures.per_core(), "queries/CPU-s", ratio(Figures::per_core), "echo");
+        line(&format!("{name}_rate"), figures.rate(), "packets/s", ratio(Figures::rate), "echo");
+        let answered = figures.answered as f64;
+        line(&format!("{name}_answered"), answered, "packets", answered / figures.sent as f64, "sent");
+    }
+    let (core, rate) = (antenna.per_core(), antenna.rate());
+    for (name, other) in [("libtorrent", &libtorrent), ("libtorrent_208_sockets", &libtorrent_208)] {
+        line("capture_core", core, "queries/CPU-s", core / other.per_core(), name);
+        line("capture_rate", rate, "packets/s", rate / other.rate(), name);
+    }
+    line("capture_core", core, "queries/CPU-s", core / MLDHT, "mldht");
+    line("capture_rate", rate, "packets/s", rate / MLDHT, "mldht");
     Ok(())
 }
 
@@ -104,6 +175,6 @@ fn check(log: &Log) -> anyhow::Result<()> {
 }
 
 fn line(name: &str, value: f64, unit: &str, ratio: f64, reference: &str) {
-    let digits = if value < 100.0 { 2 } else { 0 };
+    let digits = if value < 1000.0 { 2 } else { 0 };
     println!("bench {name} {value:.digits$} {unit} ratio {ratio:.3} vs {reference}");
 }

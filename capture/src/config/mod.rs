@@ -13,6 +13,7 @@ use crate::guard::Limits;
 use crate::keyspace::{Keyspace, KeyspaceError};
 use crate::krpc::Method;
 use crate::node::Settings;
+use crate::state;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -78,7 +79,8 @@ settings! {
 
     /// Hosts that presences without any node ask first, `host:port` separated by commas, or `none`.
     ///
-    /// Names are looked up again until one resolves. With `none` the sensor waits to be found.
+    /// A name that does not resolve is looked up again, ever less often, until it does. With `none` the
+    /// sensor waits to be found.
     bootstrap: Bootstrap = Bootstrap::default(), "HOST:PORT,…|none";
 
     /// Root of the dataset.
@@ -104,7 +106,7 @@ settings! {
     ///
     /// What it sends beyond them goes into `captured.floods` as a count per minute and method. The
     /// default is ten a second, which no client needs; an IPv6 /64 is one source. Raising it costs
-    /// disk when somebody floods: 36,000 events are about 2 MB.
+    /// disk when somebody floods: 36,000 events are about 1 MB.
     event_limit: u32 = 36_000, "EVENTS";
 
     /// File of networks to ignore, one address or CIDR network a line, `#` before comments; empty for
@@ -115,31 +117,51 @@ settings! {
     /// the old list in force.
     deny: PathBuf = PathBuf::new(), "FILE";
 
+    /// MaxMind DB file with autonomous systems and their organisations; empty for none.
+    ///
+    /// GeoLite2, DB-IP and IPinfo files are understood, and one that has countries too will do for
+    /// both. Addresses are looked up when an hour is sealed. Replace the file with `mv`, and the next
+    /// hour is looked up in the new one; without a file the columns stay null.
+    geo_asn: PathBuf = PathBuf::new(), "FILE";
+
+    /// MaxMind DB file with countries, of cities or of countries alone; empty for none.
+    ///
+    /// The same is true of it as of geo-asn.
+    geo_city: PathBuf = PathBuf::new(), "FILE";
+
     /// Text that all node ids follow from; empty for one that is drawn once and kept in the spool.
     ///
     /// The same seed, addresses and ports give the same ids. Whoever knows it knows all of them, at
     /// any time.
     seed: String = String::new(), "TEXT";
 
-    /// Share of the presences that change their id every twelve hours, 0 to 1.
+    /// Share of the presences that change their id from time to time, 0 to 1.
     ///
     /// Rotation reaches more of the keyspace; an id that stays attracts more traffic.
     rotate_share: f64 = 1.0, "SHARE";
 
+    /// Seconds from one id of a presence to the next, give or take a twenty-fourth.
+    ///
+    /// The presences take turns. A remote that knew the old id drops the presence from its routing
+    /// table and has to meet it again, so a short time costs standing.
+    rotate_every: f64 = 43_200.0, "SECONDS";
+
     /// Queries of ours per second, ping and find_node, all presences together; 0 sends none.
     ///
-    /// Ten of them are about 4 MB an hour. More makes the tables fill sooner after a start and
-    /// keeps more of their nodes fresh.
-    query_rate: f64 = 10.0, "PER-SECOND";
+    /// Four of them are about 1.7 MB an hour, which with the answers to 10,000 queries stays below 5.
+    /// More makes the tables fill sooner after a start and keeps more of their nodes fresh.
+    query_rate: f64 = 4.0, "PER-SECOND";
 
     /// Messages per second that one remote address may be sent, answers included.
     ///
     /// libtorrent bans an address after 50 messages in ten seconds; this and the burst stay below
     /// that together.
-    remote_rate: f64 = 3.0, "PER-SECOND";
+    remote_rate: f64 = 2.5, "PER-SECOND";
 
     /// Messages that one remote address may be sent at once after a silence.
-    remote_burst: u16 = 12, "COUNT";
+    ///
+    /// A lookup may meet many of our ids within a second; those beyond the burst stay silent.
+    remote_burst: u16 = 20, "COUNT";
 
     /// Seconds between two queries of ours to the same remote address.
     remote_query_interval: f64 = 5.0, "SECONDS";
@@ -162,6 +184,25 @@ settings! {
     ///
     /// Rows that come later than this still get a file, but one of their own.
     seal_delay: f64 = 10.0, "SECONDS";
+
+    /// Seconds between two rows of `captured.system_metrics`, 1 to 3600.
+    metrics_interval: f64 = 60.0, "SECONDS";
+
+    /// Days that events, and the counts of floods that continue them, are kept.
+    ///
+    /// Whole days go once they are that far behind the newest sealed hours and their row is in
+    /// `captured.day_summaries`. Raising it costs disk, and keeps addresses for longer.
+    keep_events: u16 = 30, "DAYS";
+
+    /// Days that rows of `captured.system_metrics` are kept.
+    keep_metrics: u16 = 7, "DAYS";
+
+    /// Bytes of the disk that recording leaves free; 0 for none.
+    ///
+    /// Below that rows are counted as lost and a gap is noted, while queries are answered as before; it
+    /// goes on by itself when a tenth more is free. Sealing an hour needs room beside its spool: the
+    /// default is enough for ten million events.
+    free_space_floor: u64 = 500_000_000, "BYTES";
 }
 
 /// Why there are no settings to work with.
@@ -244,7 +285,6 @@ impl Config {
         let range = |fine: bool, key, value: String, range| {
             if fine { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
         };
-        let positive = |value: f64| value.is_finite() && value > 0.0;
         range(
             (1..=16).contains(&self.ids_per_port),
             "ids-per-port",
@@ -258,27 +298,47 @@ impl Config {
             "0 to 1",
         )?;
         range(
+            (60.0..=31_536_000.0).contains(&self.rotate_every),
+            "rotate-every",
+            self.rotate_every.to_string(),
+            "60 to 31536000 seconds (a year)",
+        )?;
+        range(
             (0.0..=10_000.0).contains(&self.query_rate),
             "query-rate",
             self.query_rate.to_string(),
             "0 to 10000",
         )?;
         for (key, value) in [("remote-rate", self.remote_rate), ("sync-interval", self.sync_interval)] {
-            range(positive(value), key, value.to_string(), "above 0")?;
+            range((0.001..=3600.0).contains(&value), key, value.to_string(), "0.001 to 3600")?;
         }
         for (key, value) in
             [("remote-query-interval", self.remote_query_interval), ("seal-delay", self.seal_delay)]
         {
             range((0.0..=3600.0).contains(&value), key, value.to_string(), "0 to 3600 seconds")?;
         }
+        range(
+            (1.0..=3600.0).contains(&self.metrics_interval),
+            "metrics-interval",
+            self.metrics_interval.to_string(),
+            "1 to 3600 seconds",
+        )?;
         range(self.remote_burst >= 2, "remote-burst", self.remote_burst.to_string(), "at least 2")?;
         range(self.event_limit >= 1, "event-limit", self.event_limit.to_string(), "at least 1")?;
+        range(self.keep_events >= 1, "keep-events", self.keep_events.to_string(), "at least 1 day")?;
+        range(self.keep_metrics >= 1, "keep-metrics", self.keep_metrics.to_string(), "at least 1 day")?;
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;
         let named = self.record.0.len();
         range(named >= 1, "record", named.to_string() + " methods", "at least one method")?;
         self.keyspace("")?;
         self.deny_list()?;
         Ok(())
+    }
+
+    /// The sensor's name in the dataset.
+    #[must_use]
+    pub fn sensor_name(&self) -> String {
+        if self.sensor.is_empty() { state::host_name() } else { self.sensor.clone() }
     }
 
     /// The networks to ignore, as the file lists them now.
@@ -295,6 +355,7 @@ impl Config {
     /// When addresses and ports make no keyspace.
     pub fn keyspace(&self, seed: &str) -> Result<Keyspace, KeyspaceError> {
         Keyspace::new(seed, &self.bind.0, self.ports.list(), self.ids_per_port, self.rotate_share)
+            .map(|keyspace| keyspace.rotating_every(micros(self.rotate_every)))
     }
 
     /// What the antenna may do of its own accord.
@@ -357,6 +418,7 @@ fn edits(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyspace::ROTATION;
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
@@ -398,7 +460,9 @@ mod tests {
         for text in [
             "ids-per-port = 17",
             "rotate-share = 1.5",
+            "rotate-every = 1",
             "sync-interval = 0",
+            "remote-rate = 1e-300",
             "remote-burst = 1",
             "record = \"\"",
         ] {
@@ -427,6 +491,16 @@ mod tests {
     #[test]
     fn the_default_is_208_presences() {
         assert_eq!(Config::default().keyspace("s").expect("valid").presences(), 208);
+    }
+
+    #[test]
+    fn the_default_budget_is_that_of_the_guard() {
+        assert_eq!(Config::default().antenna().limits, Limits::default());
+    }
+
+    #[test]
+    fn the_default_rotation_is_that_of_the_keyspace() {
+        assert_eq!(micros(Config::default().rotate_every), ROTATION);
     }
 
     #[test]

@@ -70,6 +70,8 @@ fn assemble<'a>(
         }
         let level = &mut levels[depth - 1];
         match token {
+            // A key without a value.
+            Token::End if level.key.is_some() => return Err(Flaw::Syntax),
             Token::End => {
                 depth -= 1;
                 if depth == 0 {
@@ -229,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn padding_changes_no_number_and_no_sign() {
+        let announce = |port: &str, ro: &str| {
+            let text =
+                format!("d1:ad2:id20:abcdefghij01234567894:porti{port}ee1:q1:x2:roi{ro}e1:t2:aa1:y1:qe");
+            let message = decode(text.as_bytes());
+            (message.port, message.read_only, message.flaw)
+        };
+        assert_eq!(announce("007", "01"), (Some(7), Some(true), Some(Flaw::LeadingZeros)));
+        assert_eq!(announce("-07", "-01"), (None, Some(false), Some(Flaw::BadPort)));
+        assert_eq!(announce("00", "00"), (Some(0), Some(false), Some(Flaw::LeadingZeros)));
+    }
+
+    #[test]
     fn broken_messages_keep_what_could_be_read() {
         for end in 2..PING.len() {
             let message = decode(&PING[..end]);
@@ -236,6 +251,8 @@ mod tests {
             assert!(!message.canonical);
         }
         assert_eq!(decode(&PING[..PING.len() - 1]).id, Some(Id(*b"abcdefghij0123456789")));
+        let no_value = decode(b"d1:ad2:id20:abcdefghij01234567894:seede1:q4:ping1:t2:aa1:y1:qe");
+        assert_eq!((no_value.flaw, no_value.canonical), (Some(Flaw::Syntax), false));
         assert_eq!(decode(b"").flaw, Some(Flaw::NotADictionary));
         assert_eq!(decode(b"i1e").flaw, Some(Flaw::NotADictionary));
         assert_eq!(decode(b"\x00\x01").flaw, Some(Flaw::Syntax));

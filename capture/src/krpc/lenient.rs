@@ -38,9 +38,8 @@ impl<'a> Lenient<'a> {
             self.flaw = self.flaw.max(Some(Flaw::LeadingZeros));
         }
         self.rest = &self.rest[length + 1..];
-        let zeros = digits.bytes().take(digits.len() - 1).take_while(|&byte| byte == b'0').count();
-        // The sign of a padded number is of no use to anybody.
-        Ok(if zeros > 0 { &digits[zeros..] } else { text })
+        let zeros = text.bytes().take(text.len() - 1).take_while(|&byte| byte == b'0').count();
+        Ok(&text[zeros..])
     }
 
     fn token(&mut self) -> Result<Token<'a>, Flaw> {

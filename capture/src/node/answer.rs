@@ -9,9 +9,10 @@
 //! | announce_peer, put | our id for a good token, error 203 for another one |
 //! | other unknown methods | error 204 |
 //!
-//! An answer is never longer than three times its query: nodes are left out until it is not.
+//! An answer is never longer than three times its query, and never so long that it would be sent in
+//! pieces: nodes are left out until it is not.
 
-use super::{Antenna, Datagram, Scratch, Sink};
+use super::{Antenna, Datagram, Presence, Scratch, Sink};
 use crate::clock::Micros;
 use crate::id::Id;
 use crate::krpc::compact::{self, NODE4, NODE6};
@@ -21,6 +22,9 @@ use crate::krpc::{Encoder, Failure, Kind, Message, Outbound, Reply, Want};
 const HEADERS: usize = 28;
 /// How many times longer than its query an answer may be, headers counted on both sides.
 const AMPLIFICATION: usize = 3;
+/// The longest answer, bytes: with its headers it passes every IPv6 path (1,280 bytes) in one piece.
+/// Only a transaction id of a thousand bytes comes near, and who sends that wants it sent elsewhere.
+const LONGEST: usize = 1232;
 
 /// What an answer to a query consists of.
 enum Answer {
@@ -70,7 +74,7 @@ impl Antenna {
                 samples: *samples,
             };
         }
-        let limit = AMPLIFICATION * (datagram.payload.len() + HEADERS) - HEADERS;
+        let limit = (AMPLIFICATION * (datagram.payload.len() + HEADERS) - HEADERS).min(LONGEST);
         let Self { encoder, scratch, counters, .. } = self;
         let fits = match answer {
             Answer::Failure(failure) => {
@@ -88,11 +92,17 @@ impl Antenna {
 
     /// Fills the scratch buffers with the nodes nearest to `near`, of the families in `want`.
     fn gather(&mut self, now: Micros, near: &Id, want: Want, presence: u16) {
-        let is_ipv4 = self.presences[usize::from(presence)].is_ipv4;
+        let Presence { is_ipv4, reach, .. } = self.presences[usize::from(presence)];
         for (wanted, family) in [(want.n4, true), (want.n6, false)] {
-            let teller =
-                if family == is_ipv4 { Some(usize::from(presence)) } else { self.sibling(near, family) };
-            let (true, Some(teller)) = (wanted, teller) else { continue };
+            if !wanted {
+                continue;
+            }
+            let teller = if family == is_ipv4 {
+                Some(usize::from(presence))
+            } else {
+                self.nearest(near, |other| other.is_ipv4 == family && other.reach == reach)
+            };
+            let Some(teller) = teller else { continue };
             let Scratch { found, nodes, nodes6 } = &mut self.scratch;
             self.presences[teller].table.closest(now, near, found);
             let out = if family { nodes } else { nodes6 };
@@ -102,10 +112,10 @@ impl Antenna {
         }
     }
 
-    /// The presence of one address family that is nearest to `near`.
-    pub(super) fn sibling(&self, near: &Id, is_ipv4: bool) -> Option<usize> {
+    /// The presence nearest to `near` of those that `may` holds for.
+    pub(super) fn nearest(&self, near: &Id, may: impl Fn(&Presence) -> bool) -> Option<usize> {
         (0..self.presences.len())
-            .filter(|&i| self.presences[i].is_ipv4 == is_ipv4)
+            .filter(|&i| may(&self.presences[i]))
             .min_by_key(|&i| self.presences[i].id.get().distance(near))
     }
 }

@@ -8,11 +8,12 @@
 //! One query is sent at a time, in turn over the presences and at a fixed rate; the guard spaces
 //! out what one remote gets.
 
+use super::pending::Query;
 use super::{Antenna, Datagram, Presence, Sink};
 use crate::clock::{MINUTE, Micros, SECOND};
 use crate::keyspace::OwnId;
 use crate::krpc::compact::{self, Contact};
-use crate::krpc::{Kind, Message, Outbound};
+use crate::krpc::{Flaw, Kind, Message, Outbound};
 use crate::routing::K;
 use std::net::SocketAddr;
 
@@ -30,35 +31,33 @@ enum Ask {
 }
 
 impl Antenna {
-    /// Lets time pass: ids change, queries expire, queries become due. To be called about ten
-    /// times a second.
-    pub fn tick(&mut self, now: Micros, sink: &mut impl Sink) {
-        self.rotate(now);
+    /// Lets time pass until the wall clock says `wall`: ids change, queries expire, queries become
+    /// due. To be called about ten times a second.
+    pub fn tick(&mut self, wall: Micros, sink: &mut impl Sink) {
+        let now = self.steady.advance(wall);
+        self.rotate(wall, now);
         while let Some(query) = self.pending.expire(now) {
             self.counters.queries_unanswered += 1;
-            if let Some(id) = query.id {
-                let contact = Contact { id, addr: query.addr };
-                self.presences[usize::from(query.presence)].table.failed(&contact);
-            }
+            self.give_up(&query);
         }
         if self.settings.query_rate <= 0.0 {
             return;
         }
         let interval = (SECOND as f64 / self.settings.query_rate) as Micros;
-        // A clock that was set back must not silence us until it has caught up.
-        self.next_query = self.next_query.clamp(now - CATCH_UP, now.saturating_add(interval));
+        self.next_query = self.next_query.max(now - CATCH_UP);
         while self.next_query <= now && self.pending.has_room() && self.ask_in_turn(now, sink) {
             self.next_query = self.next_query.saturating_add(interval);
         }
     }
 
-    /// Gives every presence the id that is due at `now`.
-    fn rotate(&mut self, now: Micros) {
+    /// Gives every presence the id that is due when the wall clock says `wall`: which ids we had
+    /// when must follow from the clock that events are stamped with.
+    fn rotate(&mut self, wall: Micros, now: Micros) {
         for (number, presence) in (0..).zip(&mut self.presences) {
-            if !presence.valid.contains(&now) {
+            if !presence.valid.contains(&wall) {
                 presence.previous = presence.id;
-                presence.id = self.keyspace.id(number, now);
-                presence.valid = self.keyspace.validity(number, now);
+                presence.id = self.keyspace.id(number, wall);
+                presence.valid = self.keyspace.validity(number, wall);
                 presence.table.recentre(presence.id.get());
                 presence.seek = now;
             }
@@ -78,10 +77,14 @@ impl Antenna {
             (_, false) => &mut counters.responses_unmatched,
         };
         *count += 1;
-        let (Some(query), Kind::Response, Some(id)) = (query, message.kind, message.id) else { return };
-        let contact = Contact { id, addr: query.addr };
-        if !self.is_own(&id) && self.presences[usize::from(query.presence)].reach.admits(contact.addr) {
-            self.presences[usize::from(query.presence)].table.answered(now, contact);
+        let Some(query) = query else { return };
+        let Some(id) = message.id.filter(|id| message.kind == Kind::Response && !self.is_own(id)) else {
+            self.give_up(&query);
+            return;
+        };
+        let presence = &mut self.presences[usize::from(query.presence)];
+        if presence.reach.admits(query.addr) {
+            presence.table.answered(now, Contact { id, addr: query.addr });
         }
         let nodes = compact::nodes4(message.nodes.unwrap_or_default()).take(2 * K);
         let nodes6 = compact::nodes6(message.nodes6.unwrap_or_default()).take(2 * K);
@@ -92,9 +95,18 @@ impl Antenna {
         }
     }
 
+    /// A query was not answered as a node would: it counts against the node.
+    fn give_up(&mut self, query: &Query) {
+        if let Some(id) = query.id {
+            let contact = Contact { id, addr: query.addr };
+            self.presences[usize::from(query.presence)].table.failed(&contact);
+        }
+    }
+
     /// Good nodes of every presence, the nearest first; at most `most` in all, but one of each.
     #[must_use]
-    pub fn good_nodes(&self, now: Micros, most: usize) -> Vec<Contact> {
+    pub fn good_nodes(&self, most: usize) -> Vec<Contact> {
+        let now = self.steady.now();
         let each = (most / self.presences.len()).clamp(1, CANDIDATES);
         let tables = self.presences.iter().map(|presence| &presence.table);
         let mut nodes: Vec<_> = tables.flat_map(|table| table.good(now).take(each)).collect();
@@ -106,7 +118,10 @@ impl Antenna {
     /// Makes candidates of nodes that were good some time ago, each for the presence nearest to it.
     pub fn recall(&mut self, nodes: &[Contact]) {
         for &node in nodes {
-            if let Some(presence) = self.sibling(&node.id, node.addr.is_ipv4()) {
+            let admits = |presence: &Presence| {
+                presence.is_ipv4 == node.addr.is_ipv4() && presence.reach.admits(node.addr)
+            };
+            if let Some(presence) = self.nearest(&node.id, admits) {
                 self.offer(presence as u16, node);
             }
         }
@@ -124,6 +139,9 @@ impl Antenna {
         else {
             return;
         };
+        if message.flaw.is_some_and(Flaw::forbids_an_answer) {
+            return;
+        }
         let contact = Contact { id, addr: datagram.source };
         self.presences[usize::from(presence)].table.heard(now, &contact);
         self.offer(presence, contact);
@@ -138,16 +156,15 @@ impl Antenna {
             || self.deny.contains(contact.addr.ip())
             || self.is_own(&contact.id)
             || !presence.table.wants(&contact)
+            || self.keyspace.sockets().contains(&contact.addr)
         {
             return;
         }
         let Presence { id, candidates, .. } = &mut self.presences[usize::from(number)];
-        if candidates.iter().any(|candidate| candidate.addr == contact.addr) {
-            return;
-        }
         let distance = |candidate: &Contact| candidate.id.distance(&id.get());
         let place = candidates.partition_point(|candidate| distance(candidate) < distance(&contact));
-        if place < CANDIDATES {
+        let is_new = || candidates.iter().all(|candidate| candidate.addr != contact.addr);
+        if place < CANDIDATES && is_new() {
             candidates.truncate(CANDIDATES - 1);
             candidates.insert(place, contact);
         }
@@ -228,6 +245,7 @@ impl Antenna {
             if neighbour.is_none()
                 && usize::from(shown) == number
                 && host.is_ipv4() == self.presences[number].is_ipv4
+                && self.presences[number].reach.admits(host)
                 && !self.deny.contains(host.ip())
                 && self.guard.allow_query(now, host.ip())
             {

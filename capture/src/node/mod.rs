@@ -15,7 +15,7 @@ pub mod reach;
 #[cfg(test)]
 mod tests;
 
-use crate::clock::Micros;
+use crate::clock::{Micros, Steady};
 use crate::counters::Counters;
 use crate::deny::DenyList;
 use crate::event::{Attribution, Event, Short};
@@ -87,6 +87,7 @@ struct Presence {
 
 /// All presences of a sensor.
 pub struct Antenna {
+    steady: Steady,
     keyspace: Keyspace,
     settings: Settings,
     presences: Vec<Presence>,
@@ -141,6 +142,7 @@ impl Antenna {
             })
             .collect();
         Self {
+            steady: Steady::new(now),
             keyspace,
             settings,
             presences,
@@ -197,8 +199,9 @@ impl Antenna {
         self.pending.len()
     }
 
-    /// Takes a datagram at `now`. Any bytes are fine.
+    /// Takes a datagram when the wall clock says `now`. Any bytes are fine.
     pub fn receive(&mut self, now: Micros, datagram: &Datagram<'_>, sink: &mut impl Sink) {
+        let now = self.steady.advance(now);
         self.counters.received += 1;
         if self.deny.contains(datagram.source.ip()) {
             self.counters.denied += 1;

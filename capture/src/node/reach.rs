@@ -48,10 +48,14 @@ fn is_public4(ip: Ipv4Addr) -> bool {
         || (a == 198 && b & 0xfe == 18))
 }
 
-/// Global unicast (2000::/3) without documentation, Teredo and 6to4, which are IPv4 in disguise.
+/// Global unicast (2000::/3) without documentation, without 2001::/23, where protocols have their
+/// addresses (Teredo and ORCHID among them), and without 6to4, which is IPv4 in disguise.
 fn is_public6(ip: Ipv6Addr) -> bool {
     let [a, b, ..] = ip.segments();
-    a & 0xe000 == 0x2000 && !(a == 0x2001 && (b == 0xdb8 || b == 0)) && a != 0x2002
+    a & 0xe000 == 0x2000
+        && !(a == 0x2001 && (b == 0xdb8 || b < 0x200))
+        && a != 0x2002
+        && !(a == 0x3fff && b < 0x1000)
 }
 
 #[cfg(test)]
@@ -80,11 +84,21 @@ mod tests {
             "[ff02::1]:1",
             "[2001:db8::1]:1",
             "[2001::1]:1",
+            "[2001:2::1]:1",
+            "[2001:20::1]:1",
+            "[3fff:fff::1]:1",
             "[2002:808:808::1]:1",
         ] {
             assert!(!Reach::Public.admits(bogon.parse().expect("an address")), "{bogon}");
         }
-        for host in ["8.8.8.8:1", "100.128.0.1:1", "198.20.0.1:65535", "[2a00::1]:6881"] {
+        for host in [
+            "8.8.8.8:1",
+            "100.128.0.1:1",
+            "198.20.0.1:65535",
+            "[2a00::1]:6881",
+            "[2001:200::1]:1",
+            "[3fff:1000::1]:1",
+        ] {
             assert!(Reach::Public.admits(host.parse().expect("an address")), "{host}");
             assert!(!Reach::Loopback.admits(host.parse().expect("an address")), "{host}");
         }

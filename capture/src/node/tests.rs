@@ -144,7 +144,7 @@ fn a_source_over_its_limit_is_counted_and_the_others_are_not_touched() {
     }
     assert_eq!(kept.events.len(), 10 + 98);
     let floods: Vec<_> =
-        antenna.floods().ended(START + MINUTE).into_iter().map(|flood| (flood.method, flood.count)).collect();
+        antenna.floods().held().into_iter().map(|flood| (flood.method, flood.count)).collect();
     assert_eq!(floods, [(Method::FindNode, 20), (Method::Garbage, 20)]);
     assert_eq!(antenna.counters().flooding, 40);
     assert_eq!(antenna.counters().unaccounted(), 0);
@@ -321,7 +321,7 @@ fn nodes_from_before_replace_the_bootstrap_hosts() {
     let host = *network.nodes.keys().next().expect("a node");
     network.antenna.set_bootstrap(vec![host]);
     network.pass(10 * MINUTE);
-    let good = network.antenna.good_nodes(network.now, 1000);
+    let good = network.antenna.good_nodes(1000);
     assert!(good.len() >= 32, "{} nodes", good.len());
     assert!(good.iter().all(|node| network.nodes.get(&node.addr) == Some(&node.id)));
 
@@ -398,15 +398,101 @@ fn ids_rotate_and_their_nodes_stay() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_does_not_silence_us() {
+fn a_clock_that_is_set_back_holds_nothing_up() {
     let mut network = Network::new(antenna(&[LOOPBACK], 4, 1), 20);
     let host = *network.nodes.keys().next().expect("a node");
     network.antenna.set_bootstrap(vec![host]);
     network.pass(MINUTE);
-    network.now -= 3 * HOUR;
+    assert!(network.antenna.nodes() > 0);
+    network.now -= 24 * HOUR;
     let before = network.asked.len();
     network.pass(20 * MINUTE);
-    assert!(network.asked.len() > before);
+    assert!(network.asked.len() > before, "ranges are asked for again");
+    network.nodes.clear();
+    network.pass(20 * MINUTE);
+    assert_eq!(network.antenna.nodes(), 0, "nodes that are gone are forgotten");
+}
+
+#[test]
+fn a_node_that_answers_with_errors_is_forgotten_like_one_that_is_silent() {
+    for answer in ["1:eli202e5:Errore1:t4:TTTT1:y1:e", "1:rd2:id5:shorte1:t4:TTTT1:y1:r"] {
+        let mut network = Network::new(antenna(&[LOOPBACK], 1, 1), 20);
+        network.antenna.set_bootstrap(network.nodes.keys().copied().collect());
+        network.pass(MINUTE);
+        assert!(network.antenna.nodes() > 0);
+        network.nodes.clear();
+        for _ in 0..20 * 60 * 10 {
+            network.now += SECOND / 10;
+            let mut kept = Kept::default();
+            network.antenna.tick(network.now, &mut kept);
+            for (socket, source, packet) in kept.sent {
+                let mut payload = format!("d{answer}e").into_bytes();
+                let at = payload.windows(4).position(|window| window == b"TTTT").expect("a place");
+                payload[at..at + 4].copy_from_slice(decode(&packet).transaction.expect("a transaction id"));
+                let datagram = Datagram { ts: network.now, socket, source, payload: &payload, ttl: None };
+                network.antenna.receive(network.now, &datagram, &mut Kept::default());
+            }
+        }
+        assert_eq!(network.antenna.nodes(), 0, "{answer}");
+        let counters = network.antenna.counters();
+        assert!(counters.errors_matched + counters.responses_matched > 0);
+    }
+}
+
+#[test]
+fn who_sends_garbage_is_not_asked() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 1, 1), 0);
+    let mut garbage = query("ping", "");
+    garbage.pop();
+    network.antenna.receive(START, &from(1, &garbage), &mut Kept::default());
+    network.pass(MINUTE);
+    assert!(network.asked.is_empty());
+}
+
+#[test]
+fn a_socket_of_ours_is_no_node_whatever_id_it_is_said_to_have() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 2, 1), 0);
+    let source = network.antenna.keyspace.sockets()[1];
+    let payload = query("ping", "");
+    let datagram = Datagram { source, ..from(1, &payload) };
+    network.antenna.receive(START, &datagram, &mut Kept::default());
+    network.antenna.recall(&[Contact { id: Id([7; 20]), addr: source }]);
+    network.pass(MINUTE);
+    assert!(network.asked.is_empty());
+}
+
+#[test]
+fn a_bootstrap_host_that_is_out_of_reach_is_not_asked() {
+    for (local, host) in [("127.0.0.1", "8.8.8.8:6881"), ("203.0.113.1", "10.0.0.1:6881")] {
+        let mut network = Network::new(antenna(&[local.parse().expect("an address")], 2, 1), 0);
+        network.antenna.set_bootstrap(vec![host.parse().expect("an address")]);
+        network.pass(5 * MINUTE);
+        assert!(network.asked.is_empty(), "{local} asked {host}");
+    }
+}
+
+#[test]
+fn an_answer_is_sent_in_one_piece_or_not_at_all() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    let ping = |length: usize| {
+        let transaction = "x".repeat(length);
+        format!("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t{length}:{transaction}1:y1:qe").into_bytes()
+    };
+    assert!(ask(&mut antenna, 1, &ping(1000)).is_some());
+    assert_eq!(ask(&mut antenna, 1, &ping(2000)), None);
+    assert_eq!(antenna.counters().events_unanswerable, 1);
+}
+
+#[test]
+fn presences_of_the_internet_name_no_nodes_of_this_host() {
+    let mut antenna = antenna(&[LOOPBACK, "2001:db8::1".parse().expect("an address")], 1, 1);
+    let node = Contact { id: Id([7; 20]), addr: "127.9.9.9:1".parse().expect("an address") };
+    antenna.presences[0].table.answered(START, node);
+    let payload = query("find_node", &format!("{TARGET}4:wantl2:n4e"));
+    let source = "[2a00::1]:6881".parse().expect("an address");
+    let mut kept = Kept::default();
+    antenna.receive(START, &Datagram { socket: 1, source, ..from(1, &payload) }, &mut kept);
+    assert_eq!(decode(&kept.sent[0].2).nodes, Some(&b""[..]));
 }
 
 /// Bytes that look like KRPC more often than chance would have it.
