@@ -200,20 +200,20 @@ fn an_antenna_records_what_the_world_says_it_receives() {
 #[test]
 fn a_sensor_records_what_the_world_says_it_receives() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let here: IpAddr = "127.31.0.1".parse().expect("an address");
+    let here: IpAddr = "127.62.0.1".parse().expect("an address");
     let only = ["heavy_announcer", "prober", "dead_drop_checker", "indexer"].map(str::to_owned).to_vec();
     let world = world(Settings { cast: Cast::Reference, only, ..settings(300, 1) });
     let seed = world.settings.seed;
     let keyspace = keyspace(seed, &[here]).expect("a keyspace");
     let mut sensor = Command::new(capture())
-        .args(["run", "--bind", "127.31.0.1", "--bootstrap", "none", "--query-rate", "0", "--sensor", SENSOR])
+        .args(["run", "--bind", "127.62.0.1", "--bootstrap", "none", "--query-rate", "0", "--sensor", SENSOR])
         .args(["--seed", &format!("{SENSOR} {seed}"), "--remote-rate", "3600", "--remote-burst", "60000"])
         .arg("--data")
         .arg(data.path())
         .spawn()
         .expect("the sensor starts");
     let last = keyspace.sockets().last().expect("a socket");
-    let listens = (0..100).any(|_| answers("127.31.0.2", *last));
+    let listens = (0..100).any(|_| answers("127.62.0.2", *last));
     let sent = replay::send(&world, &keyspace, world.hours().skip(9).take(3));
     let stopped = Command::new("kill").arg(sensor.id().to_string()).status().expect("kill starts");
     assert!(sensor.wait().expect("the sensor ends").success() && stopped.success());
@@ -265,8 +265,8 @@ fn lines(batches: &[RecordBatch]) -> Vec<String> {
             lines.push(cells.collect::<Vec<_>>().join(" "));
         }
     }
-    // 127.31.0.2, mapped into IPv6.
-    lines.retain(|line| !line.contains("ffff7f1f0002"));
+    // 127.62.0.2, mapped into IPv6.
+    lines.retain(|line| !line.contains("ffff7f3e0002"));
     lines.sort();
     lines
 }
