@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod corpus;
 mod damage;
+mod features;
 mod live;
 mod parameters;
 mod readers;
