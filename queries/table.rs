@@ -12,6 +12,8 @@ pub struct Table {
     pub source: &'static str,
     /// How much of the dataset one file covers.
     pub grain: Grain,
+    /// What becomes of its days and rows when the queries they were computed from are deleted.
+    pub retention: Retention,
     /// The thresholds that the query and the views may name as `$name`.
     pub parameters: &'static [Parameter],
     /// The columns that the query must produce, in this order.
@@ -35,6 +37,18 @@ pub enum Grain {
     },
     /// One file, computed over all days held.
     Window,
+}
+
+/// What becomes of a derived table when the raw queries of its first days are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Days stay, for ever. Rows of a window table are those of the days still held.
+    Days,
+    /// Days leave with their queries: the table says which address asked for what.
+    Raw,
+    /// Rows of a window table stay as last computed once their subject, named by these columns, was
+    /// last seen (column `last_seen`) before the days still held.
+    Subjects(&'static [&'static str]),
 }
 
 /// A view of the report.
@@ -132,6 +146,7 @@ macro_rules! folder {
             name: module_path!().split_at("queries::".len()).1,
             source: include_str!("mod.rs"),
             grain: $crate::Grain::Window,
+            retention: $crate::Retention::Days,
             parameters: &[],
             columns: &[],
             query: include_str!("query.sql"),

@@ -20,11 +20,16 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let data = tempfile::tempdir()?;
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sample/captured"), &data.path().join("captured"))?;
+    copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sample/captured"),
+        &data.path().join("captured"),
+    )?;
     let root = data.path().to_str().context("a path in UTF-8")?;
     let compute = seconds(&["compute", "--data", root])?;
     let start = median(&["--version"])?;
-    let line = |name: &str, seconds: f64| println!("bench {name} {seconds:.3} s ratio {:.1} vs start", seconds / start);
+    let line = |name: &str, seconds: f64| {
+        println!("bench {name} {seconds:.3} s ratio {:.1} vs start", seconds / start)
+    };
     line("start", start);
     line("compute", compute);
     let views = queries::TABLES.iter().flat_map(|table| table.views).filter(|view| view.argument.is_none());

@@ -49,7 +49,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit> 
     };
     let options = options(matches)?;
     match name {
-        "compute" => command::compute::run(&options, &texts(matches, "table")).await,
+        "compute" => {
+            command::compute::run(&options, &texts(matches, "table"), matches.get_flag("explain")).await
+        }
         "report" => command::report::run(&options, &chosen(matches)?).await,
         "metrics" => command::metrics::run(&options).await,
         "sql" => command::sql::run(&options, &texts(matches, "query").join(" ")).await,
@@ -96,6 +98,10 @@ fn command() -> Command {
         .args(period())
         .args(choice())
         .arg(limit.clone());
+    let compute = Command::new("compute")
+        .about("Bring derived tables up to date")
+        .arg(tables.clone())
+        .arg(flag_only("explain").help("Compute nothing: list the files that would be computed, and why"));
     let metrics = Command::new("metrics")
         .about("How sensors and their hosts were doing: now, on average, hour by hour")
         .args(period())
@@ -113,7 +119,7 @@ fn command() -> Command {
         .arg(config.global(true))
         .arg(actors.global(true))
         .arg(format.global(true))
-        .subcommand(Command::new("compute").about("Bring derived tables up to date").arg(tables.clone()))
+        .subcommand(compute)
         .subcommand(report)
         .subcommand(
             Command::new("sql")
@@ -126,6 +132,10 @@ fn command() -> Command {
         .subcommand(Command::new("schema").about("Print the data dictionary as Markdown").arg(tables))
         .subcommand(explain)
         .subcommand(Command::new("config").about("Print the settings in force as a commented TOML file"))
+}
+
+fn flag_only(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
 }
 
 /// The options that say which days a view is about.

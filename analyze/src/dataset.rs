@@ -6,9 +6,11 @@
 
 use crate::digest::Digest;
 use crate::error::Failure;
+use crate::inputs::Inputs;
 use anyhow::{Context, Result, bail};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use queries::Retention;
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -35,6 +37,8 @@ pub struct DataFile {
     /// What a derived file was computed from; of a captured file, its footer, which holds the
     /// size, position and extremes of every column chunk.
     pub digest: Digest,
+    /// What that digest was made of; none for a captured file.
+    pub inputs: Option<Inputs>,
     /// Digest of the parameters that a derived file was computed with.
     pub config: Option<String>,
 }
@@ -54,6 +58,7 @@ pub struct Dataset {
     root: PathBuf,
     captured: BTreeMap<&'static str, Vec<DataFile>>,
     derived: BTreeMap<&'static str, Vec<DataFile>>,
+    retired: Vec<PathBuf>,
     damaged: Vec<Damaged>,
 }
 
@@ -68,6 +73,7 @@ impl Dataset {
             root: root.to_owned(),
             captured: BTreeMap::new(),
             derived: BTreeMap::new(),
+            retired: Vec::new(),
             damaged: Vec::new(),
         };
         for table in schema::CAPTURED {
@@ -79,10 +85,23 @@ impl Dataset {
             let files = dataset.derived_files(table)?;
             dataset.derived.insert(table.name, files);
         }
+        dataset.retire();
         if dataset.captured.values().all(Vec::is_empty) && dataset.derived.values().all(Vec::is_empty) {
             return Err(dataset.no_data().into());
         }
         Ok(dataset)
+    }
+
+    /// Takes the days of [`Retention::Raw`] tables whose queries are gone out of the dataset. Without any
+    /// query held, nothing says that they were deleted: then the files stay.
+    fn retire(&mut self) {
+        let days = self.days();
+        let records = queries::TABLES.iter().filter(|table| table.retention == Retention::Raw);
+        for table in records.filter(|_| !days.is_empty()) {
+            let files = self.derived.entry(table.name).or_default();
+            let left = |file: &mut DataFile| file.day.is_some_and(|day| !days.contains(&day));
+            self.retired.extend(files.extract_if(.., left).map(|file| file.path));
+        }
     }
 
     fn no_data(&self) -> Failure {
@@ -163,8 +182,10 @@ impl Dataset {
             Some(digest) => digest,
             None => Digest::of([bytes.as_slice()]),
         };
+        let inputs = value(version::INPUTS).and_then(|text| text.parse().ok());
         let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
-        Ok(Some(DataFile { path, day, hour, size, rows, digest, config: value(version::CONFIG_DIGEST) }))
+        let config = value(version::CONFIG_DIGEST);
+        Ok(Some(DataFile { path, day, hour, size, rows, digest, inputs, config }))
     }
 
     /// The dataset's directory.
@@ -183,6 +204,25 @@ impl Dataset {
     #[must_use]
     pub fn derived(&self, table: &str) -> &[DataFile] {
         self.derived.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Files of days whose queries are gone, which leave with them.
+    #[must_use]
+    pub fn retired(&self) -> &[PathBuf] {
+        &self.retired
+    }
+
+    /// Deletes the [`Dataset::retired`] files and the folders of their days.
+    ///
+    /// # Errors
+    /// When one cannot be deleted.
+    pub fn delete_retired(&mut self) -> Result<()> {
+        for path in self.retired.drain(..) {
+            fs::remove_file(&path).with_context(|| format!("cannot delete {}", path.display()))?;
+            // Another program's file may keep the folder.
+            let _ = path.parent().map(fs::remove_dir);
+        }
+        Ok(())
     }
 
     /// The files that were set aside.

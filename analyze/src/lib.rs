@@ -2,7 +2,7 @@
 //! their results as Parquet beside them, and shows what they found.
 //!
 //! Data flows in one direction: [`dataset`] lists files, [`plan`] orders the tables, [`run`]
-//! computes what is stale in sessions made by [`session`], [`report`] formats. [`actors`] adds what
+//! computes what is stale ([`inputs`]) in sessions made by [`session`], [`report`] formats. [`actors`] adds what
 //! the user knows. Commands stand in [`command`], one file each. Nothing here knows a particular
 //! detector.
 
@@ -14,6 +14,8 @@ pub mod dataset;
 pub mod digest;
 pub mod error;
 pub mod files;
+pub mod inputs;
+mod lock;
 pub mod party;
 pub mod period;
 pub mod plan;

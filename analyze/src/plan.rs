@@ -173,6 +173,7 @@ mod tests {
         name: "",
         source: "",
         grain: Grain::Window,
+        retention: queries::Retention::Days,
         parameters: &[],
         columns: &[],
         query: "",

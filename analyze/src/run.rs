@@ -1,12 +1,14 @@
 //! Computes derived tables: those that are stale, in the order of their dependencies.
 //!
 //! A derived file says in its metadata what it was computed from: one digest over the query, its
-//! columns and parameters, and the digests of every input. The same digest is computed here from
-//! footers alone, top down; where the two agree there is nothing to do.
+//! columns and parameters, and the digests of every input, and lists them ([`Inputs`]). The same is
+//! made here from footers alone, top down; where the two agree there is nothing to do.
 
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::digest::Digest;
+use crate::inputs::{Change, Inputs};
+use crate::lock::Lock;
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result, bail, ensure};
@@ -15,13 +17,13 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::{Expr, cast, col};
+use datafusion::logical_expr::{Expr, JoinType, Operator, binary_expr, cast, col, lit};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use queries::{Grain, Table};
+use queries::{Grain, Retention, Table};
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,13 +43,27 @@ pub struct Done {
     pub computed: usize,
     /// Files that were up to date.
     pub current: usize,
+    /// Files deleted because the queries they were computed from are gone.
+    pub retired: usize,
 }
 
 /// One file of a derived table: a day of a day table, or all of a window table.
 #[derive(Clone, Copy, Debug)]
-struct Part {
-    table: &'static Table,
-    day: Option<i32>,
+pub struct Part {
+    /// The table.
+    pub table: &'static Table,
+    /// The day, counted from 1970-01-01; none for a window table.
+    pub day: Option<i32>,
+}
+
+/// A file that there should be.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Which.
+    pub part: Part,
+    /// Why it has to be computed; empty when it is up to date.
+    pub changes: Vec<Change>,
+    inputs: Inputs,
 }
 
 impl fmt::Display for Part {
@@ -107,25 +123,26 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// How many files of `table` are missing or out of date, and how many there should be.
+    /// Every file that `wanted` and what they need should have, in the order of computation.
     #[must_use]
-    pub fn stale(&self, dataset: &Dataset, table: &'static Table) -> (usize, usize) {
-        let mut own = self.survey(dataset, &BTreeSet::from([table.name]));
-        own.retain(|(part, _)| part.table.name == table.name);
-        let stale = own.iter().filter(|(part, digest)| !is_current(dataset, *part, *digest));
-        (stale.count(), own.len())
-    }
-
-    /// Every file that `wanted` and what they need should have, with its digest, in the order of
-    /// computation.
-    fn survey(&self, dataset: &Dataset, wanted: &BTreeSet<&str>) -> Vec<(Part, Digest)> {
+    pub fn survey(&self, dataset: &Dataset, wanted: &BTreeSet<&str>) -> Vec<Planned> {
+        let days = dataset.days();
         let mut survey = Vec::new();
         let mut expected = Expected::new();
         for table in self.plan.closure(wanted) {
             for part in parts(dataset, table) {
-                let digest = self.digest(dataset, part, &expected);
+                let inputs = self.inputs(dataset, part, &expected);
+                let file = dataset.derived(table.name).iter().find(|file| file.day == part.day);
+                let changes = match file.map(|file| &file.inputs) {
+                    None => vec![Change::Missing],
+                    Some(None) => vec![Change::Unknown],
+                    // A day stays as it was computed when only the day before it has left.
+                    Some(Some(was)) => inputs.changes(was, |day| part.day.is_some() && !days.contains(&day)),
+                };
+                let kept = file.filter(|_| changes.is_empty()).map(|file| file.digest);
+                let digest = kept.unwrap_or_else(|| inputs.digest());
                 expected.entry(table.name).or_default().insert(part.day, digest);
-                survey.push((part, digest));
+                survey.push(Planned { part, changes, inputs });
             }
         }
         survey
@@ -134,17 +151,19 @@ impl<'a> Runner<'a> {
     async fn pass(&self, dataset: &mut Dataset, wanted: &BTreeSet<&str>) -> Result<Done> {
         let survey = self.survey(dataset, wanted);
         let all = survey.len();
-        let stale: Vec<_> =
-            survey.into_iter().filter(|(part, digest)| !is_current(dataset, *part, *digest)).collect();
-        let done = Done { computed: stale.len(), current: all - stale.len() };
-        if stale.is_empty() {
+        let stale: Vec<_> = survey.into_iter().filter(|planned| !planned.changes.is_empty()).collect();
+        let retired = dataset.retired().len();
+        let done = Done { computed: stale.len(), current: all - stale.len(), retired };
+        if stale.is_empty() && retired == 0 {
             return Ok(done);
         }
+        let _lock = Lock::take(dataset.root())?;
+        dataset.delete_retired()?;
         let gaps = self.gaps(dataset).await?;
         let bar = progress(stale.len());
-        for (part, digest) in stale {
+        for Planned { part, inputs, .. } in stale {
             bar.set_message(part.to_string());
-            let materialised = self.materialise(dataset, part, digest, &gaps).await;
+            let materialised = self.materialise(dataset, part, &inputs, &gaps).await;
             materialised.with_context(|| part.to_string())?;
             bar.inc(1);
         }
@@ -208,50 +227,44 @@ impl<'a> Runner<'a> {
     }
 
     /// What a file of `part` would be computed from.
-    fn digest(&self, dataset: &Dataset, part: Part, expected: &Expected) -> Digest {
-        let mut inputs = Vec::new();
+    fn inputs(&self, dataset: &Dataset, part: Part, expected: &Expected) -> Inputs {
+        let columns = format!("{:?}", part.table.columns);
+        let day = part.day.unwrap_or_default().to_le_bytes();
+        let query: [&[u8]; 4] =
+            [env!("CARGO_PKG_VERSION").as_bytes(), part.table.query.as_bytes(), columns.as_bytes(), &day];
+        let mut inputs = Inputs::new(Digest::of(query), self.config.digest(part.table));
         for source in self.plan.sources(part.table.name) {
+            let mut files = BTreeMap::<Option<i32>, Vec<Digest>>::new();
             match source.tier {
+                Tier::User => files.entry(None).or_default().push(self.config.actors().digest()),
                 Tier::Captured => {
-                    let files = dataset.captured(source.name).iter();
-                    let read = files.filter(|file| self.reads(part, file.day, file.hour));
-                    inputs.extend(read.map(|file| file.digest));
+                    let held = dataset.captured(source.name).iter();
+                    for file in held.filter(|file| self.reads(part, file.day, file.hour)) {
+                        files.entry(file.day).or_default().push(file.digest);
+                    }
                 }
-                Tier::User => inputs.push(self.config.actors().digest()),
                 // A derived input counts as what it will be, not as what lies there now.
                 Tier::Derived => {
                     let held = dataset.derived(source.name).iter().map(|file| (file.day, file.digest));
-                    let coming =
-                        expected.get(source.name).into_iter().flatten().map(|(day, digest)| (*day, *digest));
-                    let files: BTreeMap<_, _> = held.chain(coming).collect();
-                    inputs.extend(
-                        files
-                            .iter()
-                            .filter(|(day, _)| self.reads(part, **day, None))
-                            .map(|(_, digest)| *digest),
-                    );
+                    let coming = expected.get(source.name).into_iter().flatten();
+                    let coming = coming.map(|(day, digest)| (*day, *digest));
+                    let all: BTreeMap<_, _> = held.chain(coming).collect();
+                    let read = all.into_iter().filter(|(day, _)| self.reads(part, *day, None));
+                    files.extend(read.map(|(day, digest)| (day, vec![digest])));
                 }
             }
+            for (day, digests) in files {
+                inputs.add(*source, day, digests);
+            }
         }
-        inputs.sort_unstable();
-        let columns = format!("{:?}", part.table.columns);
-        let config = self.config.digest(part.table);
-        let day = part.day.unwrap_or_default().to_le_bytes();
-        let own: [&[u8]; 5] = [
-            env!("CARGO_PKG_VERSION").as_bytes(),
-            part.table.query.as_bytes(),
-            columns.as_bytes(),
-            &day,
-            config.as_bytes(),
-        ];
-        Digest::of(own.into_iter().chain(inputs.iter().map(Digest::as_bytes)))
+        inputs
     }
 
     async fn materialise(
         &self,
         dataset: &mut Dataset,
         part: Part,
-        digest: Digest,
+        inputs: &Inputs,
         gaps: &Gaps,
     ) -> Result<()> {
         let context = session::session(&self.config.engine())?;
@@ -265,8 +278,46 @@ impl<'a> Runner<'a> {
             parameters.extend(day_parameters(day));
         }
         let result = query(&context, part.table, parameters).await?;
-        let path = self.write(dataset, part, digest, gaps, result).await?;
+        let result = self.keep(&context, dataset, part.table, result).await?;
+        let path = self.write(dataset, part, inputs, gaps, result).await?;
         dataset.refresh(part.table.name, path, part.day)
+    }
+
+    /// `computed`, and the rows of the table's present file whose subject has left: see
+    /// [`Retention::Subjects`].
+    async fn keep(
+        &self,
+        context: &SessionContext,
+        dataset: &Dataset,
+        table: &'static Table,
+        computed: DataFrame,
+    ) -> Result<DataFrame> {
+        const LAST_SEEN: &str = "last_seen";
+        const COMPUTED: &str = "computed";
+        let Retention::Subjects(subject) = table.retention else { return Ok(computed) };
+        let Some(&first) = dataset.days().first() else { return Ok(computed) };
+        // What the file says is only understood when it has the columns of today.
+        let known = dataset.derived(table.name).iter().filter(|file| file.inputs.is_some());
+        if known.count() == 0 {
+            return Ok(computed);
+        }
+        let source = Source { tier: Tier::Derived, name: table.name };
+        session::register_source(context, dataset, self.config, source, |_| true)?;
+        let before = context.table(source.to_string()).await?;
+        let [(_, since), _] = day_parameters(first);
+        let left = before.filter(col(LAST_SEEN).lt(lit(since)))?.cache().await?;
+        if left.clone().count().await? == 0 {
+            return Ok(computed);
+        }
+        let computed = computed.cache().await?;
+        let named = |name: &&str| col(format!("{COMPUTED}.{name}"));
+        let again =
+            computed.clone().alias(COMPUTED)?.select(subject.iter().map(named).collect::<Vec<_>>())?;
+        let same =
+            subject.iter().map(|name| binary_expr(col(*name), Operator::IsNotDistinctFrom, named(name)));
+        let left = left.join_on(again, JoinType::LeftAnti, same)?;
+        let order = subject.iter().map(|name| col(*name).sort(true, false)).collect();
+        Ok(computed.union(left)?.sort(order)?)
     }
 
     /// Every gap of every sensor.
@@ -289,7 +340,7 @@ impl<'a> Runner<'a> {
         &self,
         dataset: &Dataset,
         part: Part,
-        digest: Digest,
+        inputs: &Inputs,
         gaps: &Gaps,
         result: DataFrame,
     ) -> Result<PathBuf> {
@@ -297,8 +348,8 @@ impl<'a> Runner<'a> {
         folder.extend(part.day.map(partition::date_folder));
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(partition::DATA_FILE);
-        let temporary = folder.join(format!(".{}.{}.tmp", partition::DATA_FILE, std::process::id()));
-        let written = self.write_to(&temporary, dataset, part, digest, gaps, result).await;
+        let temporary = folder.join(format!(".{}.tmp", partition::DATA_FILE));
+        let written = self.write_to(&temporary, dataset, part, inputs, gaps, result).await;
         if let Err(error) = written.and_then(|()| Ok(fs::rename(&temporary, &path)?)) {
             let _ = fs::remove_file(&temporary);
             return Err(error).with_context(|| format!("cannot write {}", path.display()));
@@ -311,7 +362,7 @@ impl<'a> Runner<'a> {
         path: &Path,
         dataset: &Dataset,
         part: Part,
-        digest: Digest,
+        inputs: &Inputs,
         gaps: &Gaps,
         result: DataFrame,
     ) -> Result<()> {
@@ -321,7 +372,8 @@ impl<'a> Runner<'a> {
             (version::DATASET_VERSION, version::DATASET.to_string()),
             (version::WRITER, concat!("analyze ", env!("CARGO_PKG_VERSION")).to_owned()),
             (version::CONFIG_DIGEST, self.config.digest(part.table).to_string()),
-            (version::INPUT_DIGEST, digest.to_string()),
+            (version::INPUT_DIGEST, inputs.digest().to_string()),
+            (version::INPUTS, inputs.to_string()),
             (version::TESTS, "0".to_owned()),
         ];
         if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
@@ -353,11 +405,6 @@ fn parts(dataset: &Dataset, table: &'static Table) -> Vec<Part> {
         Grain::Window => vec![Part { table, day: None }],
         Grain::Day { .. } => dataset.days().into_iter().map(|day| Part { table, day: Some(day) }).collect(),
     }
-}
-
-fn is_current(dataset: &Dataset, part: Part, digest: Digest) -> bool {
-    let mut files = dataset.derived(part.table.name).iter();
-    files.any(|file| file.day == part.day && file.digest == digest)
 }
 
 /// `$since` and `$until` of a day table.
@@ -440,7 +487,7 @@ mod tests {
             fs::write(file.path(), format!("party,label,note\nAS64496,{label},\n")).expect("a file");
             let config = Config::load(None, Some(file.path())).expect("a configuration");
             let runner = Runner { config: &config, plan: Plan::new(&TABLES).expect("a plan") };
-            runner.digest(&dataset, part, &Expected::new())
+            runner.inputs(&dataset, part, &Expected::new())
         };
         assert_eq!(digest("hosting"), digest("hosting"));
         assert_ne!(digest("hosting"), digest("transit"));

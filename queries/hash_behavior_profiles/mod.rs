@@ -27,12 +27,12 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Argument, Grain, Table, View};
+use crate::{Argument, Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
-    grain: Grain::Window,
+    retention: Retention::Subjects(&["infohash"]),
     parameters: parameters! {
         /// Events an infohash needs before it gets a profile. Ratios of fewer say nothing.
         /// Raising it drops rare hashes, which is where monitoring hides.

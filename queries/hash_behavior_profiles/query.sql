@@ -1,3 +1,4 @@
+-- Who asked is known for as long as the queries are held; what happened before has left the window.
 WITH totals AS (
     SELECT infohash,
            sum(total_events) AS total_events,
@@ -7,6 +8,7 @@ WITH totals AS (
            max(last_seen) AS last_seen,
            max(busiest_window) AS busiest_window
     FROM derived.hash_days
+    WHERE first_seen >= (SELECT date_trunc('day', min(first_seen)) FROM derived.pair_days)
     GROUP BY infohash
     HAVING sum(total_events) >= $min_events
 ),

@@ -16,12 +16,13 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table};
+use crate::{Grain, Retention, Table};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Day { lookback: Some("gap") },
+    retention: Retention::Raw,
     parameters: parameters! {
         /// Silence that ends a lookup. Clients finish a lookup within seconds and repeat it after
         /// five minutes at the earliest; a minute lies between. Raising it merges quick repeats.

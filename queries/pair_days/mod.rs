@@ -11,12 +11,13 @@
 //! those are pruned.
 
 use crate::table::folder;
-use crate::{Grain, Table};
+use crate::{Grain, Retention, Table};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Day { lookback: None },
+    retention: Retention::Raw,
     columns: columns! {
         /// IPv4 address or IPv6 /64.
         operator: Address ["16 bytes"];

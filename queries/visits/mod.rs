@@ -14,12 +14,13 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table};
+use crate::{Grain, Retention, Table};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Day { lookback: Some("gap") },
+    retention: Retention::Raw,
     parameters: parameters! {
         /// Absence that ends a visit. An hour is longer than most clients wait before they
         /// announce again. Raising it merges returns into one long visit and blurs their rhythm.

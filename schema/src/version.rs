@@ -16,6 +16,8 @@ pub const ROWS: &str = "telescope.rows";
 pub const CONFIG_DIGEST: &str = "telescope.config_digest";
 /// Metadata key of derived files: digest of query, parameters and every input.
 pub const INPUT_DIGEST: &str = "telescope.input_digest";
+/// Metadata key of derived files: what that digest was made of, one line an input.
+pub const INPUTS: &str = "telescope.inputs";
 /// Metadata key of derived files: first and last day of input, `YYYY-MM-DD/YYYY-MM-DD`.
 pub const TIME_RANGE: &str = "telescope.time_range";
 /// Metadata key of derived files: capture gaps inside the time range, seconds in all.

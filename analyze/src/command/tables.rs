@@ -10,6 +10,7 @@ use crate::run::Runner;
 use anyhow::Result;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use schema::partition::date_text;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Prints one line a table.
@@ -34,8 +35,10 @@ pub async fn run(options: &Options) -> Result<Exit> {
     };
     let freshness = |source: Source, _: &[DataFile]| {
         let table = queries::table(source.name).filter(|_| source.tier == Tier::Derived)?;
-        let (stale, parts) = runner.stale(&dataset, table);
-        Some(if stale == 0 { "up to date".to_owned() } else { format!("{stale} of {parts} stale") })
+        let mut own = runner.survey(&dataset, &BTreeSet::from([table.name]));
+        own.retain(|planned| planned.part.table.name == table.name);
+        let stale = own.iter().filter(|planned| !planned.changes.is_empty()).count();
+        Some(if stale == 0 { "up to date".to_owned() } else { format!("{stale} of {} stale", own.len()) })
     };
     let days = |files: &[DataFile]| -> Option<(i32, i32)> {
         let days = files.iter().filter_map(|file| file.day);
