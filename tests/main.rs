@@ -7,6 +7,8 @@ mod cli;
 mod corpus;
 mod damage;
 mod features;
+mod incremental;
+mod invariance;
 mod live;
 mod parameters;
 mod readers;

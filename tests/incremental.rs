@@ -1,0 +1,165 @@
+//! What is computed again, and what stays: one hour more, a late file, another threshold, deleted days,
+//! an interruption, two at once.
+
+use crate::cli::{answer, captured_files, run, sample};
+use queries::{Grain, Retention, Table};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Days of the sample.
+const DAYS: usize = 7;
+
+/// Tables and days that `compute --explain` names, and why.
+fn stale(data: &Path, more: &[&str]) -> Vec<(String, String, String)> {
+    let data = data.to_str().expect("UTF-8");
+    let options = ["compute", "--explain", "--data", data, "--format", "json"];
+    let rows: Value = serde_json::from_str(&answer("analyze", &[&options, more].concat())).expect("JSON");
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or("all").to_owned();
+    let rows = rows.as_array().expect("rows");
+    rows.iter().map(|row| (text(row, "table"), text(row, "day"), text(row, "why"))).collect()
+}
+
+/// Computes what is stale; returns what the program says about it.
+fn compute(data: &Path) -> String {
+    let output = run("analyze", &["compute", "--data", data.to_str().expect("UTF-8")]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+fn derived(data: &Path, table: &Table, day: &str) -> PathBuf {
+    data.join("derived").join(table.name).join(format!("date={day}")).join("data.parquet")
+}
+
+fn day_tables() -> impl Iterator<Item = &'static Table> + Clone {
+    queries::TABLES.iter().filter(|table| table.grain != Grain::Window)
+}
+
+/// Moves the newest file of `captured.events` on `day` out of the dataset.
+fn take_away(data: &Path, day: &str) -> (PathBuf, PathBuf) {
+    let files = captured_files(data, "events");
+    let files = files.iter().filter(|path| path.display().to_string().contains(&format!("date={day}")));
+    let file = files.max().expect("a file of that day").clone();
+    let aside = data.join("aside.parquet");
+    fs::rename(&file, &aside).expect("a file moved");
+    (file, aside)
+}
+
+#[test]
+fn an_hour_more_recomputes_its_day_and_what_depends_on_it() {
+    let data = sample();
+    for day in ["2026-01-11", "2026-01-07"] {
+        let (file, aside) = take_away(data.path(), day);
+        compute(data.path());
+        assert!(stale(data.path(), &[]).is_empty());
+        fs::rename(&aside, &file).expect("a file moved back");
+        let stale = stale(data.path(), &[]);
+        let next = day.replace("07", "08");
+        let days: BTreeSet<&str> = stale.iter().map(|(_, day, _)| day.as_str()).collect();
+        // The next day looks back into the last hours of this one.
+        assert!(days.is_subset(&BTreeSet::from([day, next.as_str(), "all"])), "{stale:?}");
+        for table in day_tables() {
+            assert!(stale.iter().any(|row| row.0 == table.name && row.1 == day), "{}: {stale:?}", table.name);
+        }
+        let lookups = stale.iter().find(|row| row.0 == "lookups").expect("a row");
+        assert_eq!(lookups.2, format!("changed: captured.events of {day}"));
+        let said = compute(data.path());
+        assert!(said.contains(&format!("computed {} files", stale.len())), "{said}");
+    }
+}
+
+#[test]
+fn a_threshold_recomputes_what_it_touches_and_nothing_else() {
+    let data = sample();
+    compute(data.path());
+    let config = data.path().join("analyze.toml");
+    fs::write(&config, "[hash_behavior_profiles]\nmin_asns = 4\n").expect("a file");
+    let stale = stale(data.path(), &["--config", config.to_str().expect("UTF-8")]);
+    let own = ("hash_behavior_profiles".to_owned(), "all".to_owned(), "other thresholds".to_owned());
+    assert!(stale.contains(&own), "{stale:?}");
+    let others = stale.iter().filter(|row| **row != own);
+    assert!(
+        others.clone().all(|row| row.1 == "all" && row.2.contains("hash_behavior_profiles")),
+        "{stale:?}"
+    );
+}
+
+#[test]
+fn records_leave_with_their_queries_and_findings_stay() {
+    let data = sample();
+    compute(data.path());
+    let count = |query: &str| {
+        let path = data.path().to_str().expect("UTF-8");
+        let answer = answer("analyze", &["sql", query, "--data", path, "--format", "csv"]);
+        answer.lines().nth(1).expect("a row").parse::<u64>().expect("a number")
+    };
+    let before = count("SELECT count(*) AS n FROM derived.hash_behavior_profiles");
+    let gone = count(
+        "SELECT count(*) AS n FROM derived.hash_behavior_profiles WHERE last_seen < TIMESTAMP '2026-01-06'",
+    );
+    let kept: Vec<(PathBuf, Vec<u8>)> = day_tables()
+        .filter(|table| table.retention != Retention::Raw)
+        .map(|table| derived(data.path(), table, "2026-01-05"))
+        .map(|path| (path.clone(), fs::read(&path).expect("a derived file")))
+        .collect();
+    assert!(gone > 0 && !kept.is_empty(), "the sample has too little to show it");
+
+    fs::remove_dir_all(data.path().join("captured/events/date=2026-01-05")).expect("a day less");
+    let explained = stale(data.path(), &[]);
+    assert!(explained.iter().all(|row| row.1 == "all"), "{explained:?}");
+    let said = compute(data.path());
+    let records = day_tables().filter(|table| table.retention == Retention::Raw);
+    assert!(said.contains(&format!("deleted {} files", records.clone().count())), "{said}");
+    for table in records {
+        assert!(!derived(data.path(), table, "2026-01-05").exists(), "{} stays", table.name);
+    }
+    for (path, bytes) in kept {
+        assert!(fs::read(&path).expect("a derived file") == bytes, "{} changed", path.display());
+    }
+    let still = count(
+        "SELECT count(*) AS n FROM derived.hash_behavior_profiles WHERE last_seen < TIMESTAMP '2026-01-06'",
+    );
+    let after = count("SELECT count(*) AS n FROM derived.hash_behavior_profiles");
+    assert_eq!(still, gone, "profiles of what left stay as last computed");
+    assert!(after <= before, "{after} profiles of {before}");
+    assert!(stale(data.path(), &[]).is_empty());
+    let said = compute(data.path());
+    assert!(said.contains("computed 0 files"), "{said}");
+}
+
+#[test]
+fn what_was_interrupted_is_taken_up() {
+    let data = sample();
+    compute(data.path());
+    let all = DAYS * day_tables().count();
+    let half: Vec<PathBuf> = day_tables().map(|table| derived(data.path(), table, "2026-01-08")).collect();
+    for path in &half {
+        fs::remove_file(path).expect("a file less");
+        fs::write(path.with_file_name(".data.parquet.tmp"), "half").expect("half a file");
+    }
+    let stale = stale(data.path(), &[]);
+    let missing = stale.iter().filter(|row| row.2 == "not computed yet");
+    assert_eq!(missing.count(), half.len(), "{stale:?}");
+    assert!(stale.len() < all, "{stale:?}");
+    compute(data.path());
+    for path in half {
+        assert!(path.exists() && !path.with_file_name(".data.parquet.tmp").exists(), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_second_of_two_says_so_and_ends() {
+    let data = sample();
+    let folder = data.path().join("derived");
+    fs::create_dir_all(&folder).expect("a folder");
+    let file = fs::File::create(folder.join(".computing")).expect("a file");
+    file.lock().expect("the lock");
+    let output = run("analyze", &["compute", "--data", data.path().to_str().expect("UTF-8")]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another analyze") && said.contains("is computing"), "{said}");
+    drop(file);
+    compute(data.path());
+}
