@@ -294,6 +294,7 @@ impl<'a> Runner<'a> {
     ) -> Result<DataFrame> {
         const LAST_SEEN: &str = "last_seen";
         const COMPUTED: &str = "computed";
+        const LEFT: &str = "kept";
         let Retention::Subjects(subject) = table.retention else { return Ok(computed) };
         let Some(&first) = dataset.days().first() else { return Ok(computed) };
         // What the file says is only understood when it has the columns of today.
@@ -310,12 +311,15 @@ impl<'a> Runner<'a> {
             return Ok(computed);
         }
         let computed = computed.cache().await?;
-        let named = |name: &&str| col(format!("{COMPUTED}.{name}"));
-        let again =
-            computed.clone().alias(COMPUTED)?.select(subject.iter().map(named).collect::<Vec<_>>())?;
-        let same =
-            subject.iter().map(|name| binary_expr(col(*name), Operator::IsNotDistinctFrom, named(name)));
-        let left = left.join_on(again, JoinType::LeftAnti, same)?;
+        let of = |relation: &str, name: &str| col(format!("{relation}.{name}"));
+        let again = computed.clone().alias(COMPUTED)?;
+        let again = again.select(subject.iter().map(|name| of(COMPUTED, name)).collect::<Vec<_>>())?;
+        let same = subject
+            .iter()
+            .map(|name| binary_expr(of(LEFT, name), Operator::IsNotDistinctFrom, of(COMPUTED, name)));
+        let left = left.alias(LEFT)?.join_on(again, JoinType::LeftAnti, same)?;
+        let columns = table.columns.iter().map(|column| of(LEFT, column.name).alias(column.name));
+        let left = left.select(columns.collect::<Vec<_>>())?;
         let order = subject.iter().map(|name| col(*name).sort(true, false)).collect();
         Ok(computed.union(left)?.sort(order)?)
     }
