@@ -163,3 +163,39 @@ fn the_second_of_two_says_so_and_ends() {
     drop(file);
     compute(data.path());
 }
+
+#[test]
+fn old_days_are_pruned_once_they_are_summarised() {
+    let data = sample();
+    let path = data.path().to_str().expect("UTF-8");
+    let days = || {
+        let days = "SELECT count(DISTINCT date) AS days, min(date) AS first FROM captured.events";
+        let answer = answer("analyze", &["sql", days, "--data", path, "--format", "csv"]);
+        answer.lines().nth(1).expect("a row").to_owned()
+    };
+    let prune = |more: &[&str]| {
+        answer("analyze", &[&["prune", "--data", path, "--format", "markdown"], more].concat())
+    };
+    let kept = prune(&[]);
+    assert!(kept.contains("Nothing is older than the newest 30 days"), "{kept}");
+    assert_eq!(days(), "7,2026-01-05");
+    let shown = prune(&["--keep", "5", "--dry-run"]);
+    assert!(shown.contains("captured.events") && shown.contains("2026-01-06"), "{shown}");
+    assert!(!shown.contains("2026-01-07 |") && shown.contains("Nothing was changed"), "{shown}");
+    assert_eq!(days(), "7,2026-01-05");
+
+    let damaged = captured_files(data.path(), "events").remove(0);
+    let whole = fs::read(&damaged).expect("a file");
+    fs::write(&damaged, "half").expect("half a file");
+    let output = run("analyze", &["prune", "--keep", "5", "--data", path]);
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("date=2026-01-05 stays"), "{said}");
+    fs::write(&damaged, whole).expect("the whole file");
+    assert_eq!(days(), "6,2026-01-05");
+    prune(&["--keep", "5"]);
+    assert_eq!(days(), "5,2026-01-07");
+    assert!(derived(data.path(), &queries::hash_days::TABLE, "2026-01-05").exists());
+    assert!(!derived(data.path(), &queries::lookups::TABLE, "2026-01-05").exists());
+    assert!(stale(data.path(), &[]).is_empty());
+}

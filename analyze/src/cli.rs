@@ -32,6 +32,9 @@ pub struct Options {
 /// Rows of a section that people get to see unless they say otherwise.
 const DEFAULT_LIMIT: usize = 20;
 
+/// Days of queries that `prune` keeps unless it is told otherwise: as many as a sensor keeps.
+const KEEP_DAYS: u32 = 30;
+
 /// Runs the program with `arguments`, its own name first.
 ///
 /// # Errors
@@ -53,6 +56,10 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit> 
             command::compute::run(&options, &texts(matches, "table"), matches.get_flag("explain")).await
         }
         "report" => command::report::run(&options, &chosen(matches)?).await,
+        "prune" => {
+            let keep = given(matches, "keep").unwrap_or(KEEP_DAYS);
+            command::prune::run(&options, keep, matches.get_flag("dry-run")).await
+        }
         "metrics" => command::metrics::run(&options).await,
         "sql" => command::sql::run(&options, &texts(matches, "query").join(" ")).await,
         "tables" => command::tables::run(&options).await,
@@ -102,6 +109,16 @@ fn command() -> Command {
         .about("Bring derived tables up to date")
         .arg(tables.clone())
         .arg(flag_only("explain").help("Compute nothing: list the files that would be computed, and why"));
+    let prune = Command::new("prune")
+        .about("Summarise the oldest days of queries in the derived tables, then delete them")
+        .arg(
+            Arg::new("keep")
+                .long("keep")
+                .value_name("DAYS")
+                .value_parser(value_parser!(u32).range(1..))
+                .help(format!("Newest days that stay [default: {KEEP_DAYS}]")),
+        )
+        .arg(flag_only("dry-run").help("Delete nothing: list what would be deleted"));
     let metrics = Command::new("metrics")
         .about("How sensors and their hosts were doing: now, on average, hour by hour")
         .args(period())
@@ -128,6 +145,7 @@ fn command() -> Command {
                 .arg(limit),
         )
         .subcommand(metrics)
+        .subcommand(prune)
         .subcommand(Command::new("tables").about("List the tables: files, rows, days, freshness"))
         .subcommand(Command::new("schema").about("Print the data dictionary as Markdown").arg(tables))
         .subcommand(explain)

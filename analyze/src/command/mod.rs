@@ -4,6 +4,7 @@ pub mod compute;
 pub mod config;
 pub mod explain;
 pub mod metrics;
+pub mod prune;
 pub mod report;
 pub mod schema;
 pub mod sql;
