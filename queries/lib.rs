@@ -15,7 +15,7 @@ mod parameter;
 mod table;
 
 pub use parameter::{Kind, Parameter, ParameterError, Value};
-pub use table::{Argument, Grain, Retention, Section, Table, View, sections};
+pub use table::{Argument, Grain, Live, Retention, Section, Table, View, sections};
 
 tables! {
     lookups,

@@ -24,6 +24,22 @@ pub struct Table {
     pub summary: Option<&'static str>,
     /// The views that the report offers by flag.
     pub views: &'static [View],
+    /// How `analyze watch` tells what is found while it happens; none for a table that it does not look at.
+    pub live: Option<Live>,
+}
+
+/// How a detector takes part in `analyze watch`.
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
+    /// How often it looks, seconds.
+    pub every: u64,
+    /// Whether what is found about an operator follows from its own queries alone: then only those of
+    /// operators that were just heard of are looked at.
+    pub by_operator: bool,
+    /// `live.sql`: one SELECT over the table. `finding` names a finding and stays the same while it goes
+    /// on, `line` is what people see, `at` the time of the newest query that it rests on; other columns are
+    /// for programs.
+    pub sql: &'static str,
 }
 
 /// How much of the dataset one file of a derived table covers.
@@ -152,6 +168,7 @@ macro_rules! folder {
             query: include_str!("query.sql"),
             summary: None,
             views: &[],
+            live: None,
         }
     };
 }

@@ -2,6 +2,7 @@
 
 use crate::command;
 use crate::command::report::{Chosen, Given};
+use crate::command::watch;
 use crate::config::Config;
 use crate::error::{Exit, Failure};
 use crate::party::Party;
@@ -13,6 +14,7 @@ use datafusion::common::ScalarValue;
 use queries::{Argument, View};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Options that every command takes.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit> 
             let keep = given(matches, "keep").unwrap_or(KEEP_DAYS);
             command::prune::run(&options, keep, matches.get_flag("dry-run")).await
         }
+        "watch" => command::watch::run(&options, &watched(matches)).await,
         "metrics" => command::metrics::run(&options).await,
         "sql" => command::sql::run(&options, &texts(matches, "query").join(" ")).await,
         "tables" => command::tables::run(&options).await,
@@ -119,6 +122,35 @@ fn command() -> Command {
                 .help(format!("Newest days that stay [default: {KEEP_DAYS}]")),
         )
         .arg(flag_only("dry-run").help("Delete nothing: list what would be deleted"));
+    let watch = Command::new("watch")
+        .about("Say what is found while it happens: one line a finding, or one JSON object")
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("SOURCE")
+                .default_value("files")
+                .value_parser(value_parser!(watch::From))
+                .help(
+                    "`-`: what `capture tail` prints, on standard input; `spool:SENSOR`: the running daemon of \
+                     that name on this machine; `files`: new files of the dataset, as they are copied there",
+                ),
+        )
+        .arg(
+            Arg::new("capacity")
+                .long("capacity")
+                .value_name("ROWS")
+                .default_value("500000")
+                .value_parser(value_parser!(usize))
+                .help("Most queries of today that are kept in memory, some 300 bytes each; the oldest leave"),
+        )
+        .arg(
+            Arg::new("poll")
+                .long("poll")
+                .value_name("SECONDS")
+                .default_value("10")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("Time between two looks for new files"),
+        );
     let metrics = Command::new("metrics")
         .about("How sensors and their hosts were doing: now, on average, hour by hour")
         .args(period())
@@ -145,6 +177,7 @@ fn command() -> Command {
                 .arg(limit),
         )
         .subcommand(metrics)
+        .subcommand(watch)
         .subcommand(prune)
         .subcommand(Command::new("tables").about("List the tables: files, rows, days, freshness"))
         .subcommand(Command::new("schema").about("Print the data dictionary as Markdown").arg(tables))
@@ -238,6 +271,15 @@ fn rows(matches: &ArgMatches, format: Format) -> Result<Rows> {
         sort: given(matches, "sort"),
         limit: limit.filter(|limit| *limit > 0),
     })
+}
+
+/// What `watch` was told.
+fn watched(matches: &ArgMatches) -> watch::Arguments {
+    watch::Arguments {
+        from: given(matches, "from").unwrap_or(watch::From::Files),
+        capacity: given(matches, "capacity").unwrap_or_default(),
+        poll: Duration::from_secs(given(matches, "poll").unwrap_or_default()),
+    }
 }
 
 /// The value of an option that not every command has.

@@ -179,6 +179,7 @@ mod tests {
         query: "",
         summary: None,
         views: &[],
+        live: None,
     };
 
     fn refused(tables: &'static [Table]) -> String {

@@ -20,7 +20,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use schema::Table;
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -36,16 +36,39 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Time after SIGTERM for a reader that is slow to take what has been begun.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Writes new rows of `table` of the daemon called `sensor` to `out`, as [`run`] prints them, until nobody
+/// reads any more.
+///
+/// # Errors
+/// As [`run`].
+pub fn follow(
+    data: &Path,
+    sensor: &str,
+    table: &'static Table,
+    unsealed: bool,
+    out: impl Write,
+) -> anyhow::Result<()> {
+    let (opened, segments) = mpsc::channel();
+    let folder = existing(data, sensor)?;
+    thread::spawn(move || watch(&folder, table, unsealed, &opened));
+    print(table, &segments, &AtomicBool::new(false), out)
+}
+
+fn existing(data: &Path, sensor: &str) -> anyhow::Result<PathBuf> {
+    let folder = folder(data, sensor);
+    if !folder.is_dir() {
+        bail!("{} is not there: say with --data and --sensor where which daemon writes", folder.display());
+    }
+    Ok(folder)
+}
+
 /// Prints new rows of `table` until SIGTERM, SIGINT or a closed pipe; with `unsealed` first those that
 /// are in the spool already.
 ///
 /// # Errors
 /// When there is no such spool, or it cannot be read.
 pub fn run(data: &Path, sensor: &str, table: &'static Table, unsealed: bool) -> anyhow::Result<()> {
-    let folder = folder(data, sensor);
-    if !folder.is_dir() {
-        bail!("{} is not there: say with --data and --sensor where which daemon writes", folder.display());
-    }
+    let folder = existing(data, sensor)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

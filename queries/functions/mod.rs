@@ -12,6 +12,7 @@ mod seconds;
 mod timestamps;
 
 pub use ip_text::ip_text;
+pub use operator::operator;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;

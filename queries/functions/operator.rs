@@ -28,7 +28,9 @@ fn operators(columns: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(operators.finish()))
 }
 
-fn operator(mut address: [u8; 16]) -> [u8; 16] {
+/// The operator that `address` belongs to.
+#[must_use]
+pub fn operator(mut address: [u8; 16]) -> [u8; 16] {
     if Ipv6Addr::from(address).to_ipv4_mapped().is_none() {
         address[8..].fill(0);
     }

@@ -9,6 +9,7 @@ pub mod report;
 pub mod schema;
 pub mod sql;
 pub mod tables;
+pub mod watch;
 
 use crate::cli::Options;
 use crate::dataset::Dataset;

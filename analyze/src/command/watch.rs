@@ -1,0 +1,309 @@
+//! `analyze watch`: says what is found while it happens.
+
+use crate::cli::Options;
+use crate::dataset::{DataFile, Dataset};
+use crate::error::{Exit, Failure};
+use crate::plan::{Source, Tier};
+use crate::report::Format;
+use crate::run::Runner;
+use crate::session;
+use crate::watch::{Finding, Watch};
+use anyhow::{Context, Result};
+use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, new_null_array};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::json::writer::{LineDelimited, WriterBuilder};
+use datafusion::prelude::col;
+use schema::events::TABLE as EVENTS;
+use schema::partition::{DAY, HOUR};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::{Read, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::{Instant, sleep_until};
+
+/// Batches that may wait while a detector looks.
+const WAITING: usize = 16;
+
+/// Where rows come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// Standard input: what `capture tail` prints.
+    Stdin,
+    /// The spool of the daemon of this name on this machine.
+    Spool(String),
+    /// New files of the dataset, as they are copied there.
+    Files,
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "-" => Ok(Self::Stdin),
+            "files" => Ok(Self::Files),
+            _ => match text.strip_prefix("spool:") {
+                Some(sensor) if !sensor.is_empty() => Ok(Self::Spool(sensor.to_owned())),
+                _ => Err("name `-`, `files`, or `spool:SENSOR`".to_owned()),
+            },
+        }
+    }
+}
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    /// Where rows come from.
+    pub from: From,
+    /// Most rows that are held of today, and again of days that ended.
+    pub capacity: usize,
+    /// Time between two looks for new files.
+    pub poll: Duration,
+}
+
+/// Prints findings until the rows end, or SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the rows cannot be read, a query fails, or nobody reads the findings any more.
+pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
+    let mut watch = Watch::new(&options.config, queries::TABLES, arguments.capacity)?;
+    let history = history(options, &watch).await?;
+    let history = history.as_ref();
+    let mut first = true;
+    if arguments.from == From::Files {
+        let history = history.ok_or_else(|| {
+            Failure::NoData(format!("there is no captured file below {}", options.data.display()))
+        })?;
+        let today = (history.end() - 1).div_euclid(DAY);
+        recall(&mut watch, options, history, i32::try_from(today)?, i64::MAX).await?;
+        first = false;
+    }
+    let (sender, mut rows) = mpsc::channel(WAITING);
+    follow(options, arguments, history, sender)?;
+    let paces = watch.paces();
+    let mut due: Vec<Instant> = paces.iter().map(|pace| Instant::now() + *pace).collect();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    loop {
+        let next = due.iter().min().copied().unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = sleep_until(next) => {
+                for number in (0..due.len()).filter(|number| due[*number] <= next).collect::<Vec<_>>() {
+                    let start = Instant::now();
+                    tell(options.format, &watch.look(history, number).await?)?;
+                    // A look that takes long leaves as much time to the rows.
+                    due[number] = Instant::now() + paces[number].max(start.elapsed());
+                }
+            }
+            batch = rows.recv() => match batch {
+                None => break,
+                Some(batch) => {
+                    let batch = batch?;
+                    if let (true, Some(history), Some(ts)) = (first, history, earliest(&batch)) {
+                        recall(&mut watch, options, history, i32::try_from(ts.div_euclid(DAY))?, ts).await?;
+                    }
+                    first &= batch.num_rows() == 0;
+                    tell(options.format, &watch.feed(history, &batch).await?)?;
+                }
+            }
+        }
+    }
+    tell(options.format, &watch.finish(history).await?)?;
+    Ok(Exit::Ok)
+}
+
+/// The dataset, with what the watch needs of it computed; none when there is none.
+async fn history(options: &Options, watch: &Watch<'_>) -> Result<Option<Dataset>> {
+    match Dataset::open(&options.data) {
+        Ok(mut dataset) => {
+            Runner::new(&options.config)?.compute(&mut dataset, &watch.needs()).await?;
+            Ok(Some(dataset))
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(Failure::NoData(_))) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the watch what the dataset holds of `day` before `until`, and of the hours before that day.
+async fn recall(
+    watch: &mut Watch<'_>,
+    options: &Options,
+    history: &Dataset,
+    day: i32,
+    until: i64,
+) -> Result<()> {
+    let midnight = i64::from(day) * DAY;
+    let begins =
+        |file: &DataFile| Some(i64::from(file.day?) * DAY + i64::from(file.hour.unwrap_or(0)) * HOUR);
+    let today = read(options, history, |file| begins(file).is_some_and(|at| at >= midnight)).await?;
+    let from = midnight - watch.lookback();
+    let before = |file: &DataFile| begins(file).is_some_and(|at| at < midnight && at + HOUR > from);
+    let before = read(options, history, before).await?;
+    // Today first: what is older then counts as late, and begins no day of its own.
+    for rows in today.into_iter().chain(before) {
+        let times = rows.column_by_name(EVENTS.time).context("rows without a time")?;
+        let earlier = times.as_primitive::<TimestampMicrosecondType>().iter();
+        let earlier = earlier.map(|ts| ts.map(|ts| ts < until)).collect::<BooleanArray>();
+        let rows = filter_record_batch(&rows, &earlier)?;
+        if rows.num_rows() > 0 {
+            watch.recall(Some(history), &rows).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of those files of `captured.events` that `keep` accepts.
+async fn read(
+    options: &Options,
+    dataset: &Dataset,
+    keep: impl Fn(&DataFile) -> bool,
+) -> Result<Vec<RecordBatch>> {
+    let context = session::session(&options.config.engine())?;
+    let source = Source { tier: Tier::Captured, name: EVENTS.name };
+    session::register_source(&context, dataset, &options.config, source, keep)?;
+    let rows = context.table(source.to_string()).await?.sort(vec![col(EVENTS.time).sort(true, false)])?;
+    let rows = rows.collect().await?;
+    rows.iter().map(conform).collect()
+}
+
+/// Starts the thread that brings rows.
+fn follow(
+    options: &Options,
+    arguments: &Arguments,
+    history: Option<&Dataset>,
+    sender: Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    match &arguments.from {
+        From::Stdin => {
+            thread::spawn(move || stream(stdin().lock(), &sender));
+        }
+        From::Spool(sensor) => {
+            let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+            let (data, sensor, ends) = (options.data.clone(), sensor.clone(), sender.clone());
+            thread::spawn(move || {
+                if let Err(error) = capture::tail::follow(&data, &sensor, &EVENTS, true, writer) {
+                    let _ = ends.blocking_send(Err(error));
+                }
+            });
+            thread::spawn(move || stream(reader, &sender));
+        }
+        From::Files => {
+            let known = history.into_iter().flat_map(|it| it.captured(EVENTS.name));
+            let known: BTreeSet<PathBuf> = known.map(|file| file.path.clone()).collect();
+            let (options, poll) = (options.clone(), arguments.poll);
+            tokio::spawn(async move {
+                if let Err(error) = poll_files(&options, poll, known, &sender).await {
+                    let _ = sender.send(Err(error)).await;
+                }
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Passes on what comes in as an Arrow IPC stream.
+fn stream(from: impl Read, sender: &Sender<Result<RecordBatch>>) {
+    let pass = || -> Result<()> {
+        let reader =
+            StreamReader::try_new(from, None).context("no Arrow IPC stream: is it `capture tail`?")?;
+        for batch in reader {
+            if sender.blocking_send(Ok(conform(&batch?)?)).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = pass() {
+        let _ = sender.blocking_send(Err(error));
+    }
+}
+
+/// Passes on the rows of files that were not there before, in order of their hours.
+async fn poll_files(
+    options: &Options,
+    poll: Duration,
+    mut known: BTreeSet<PathBuf>,
+    sender: &Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    loop {
+        tokio::time::sleep(poll).await;
+        let dataset = Dataset::open(&options.data)?;
+        let is_new = |path: &Path| !known.contains(path);
+        let rows = read(options, &dataset, |file| is_new(&file.path)).await?;
+        known.extend(dataset.captured(EVENTS.name).iter().map(|file| file.path.clone()));
+        for batch in rows {
+            if sender.send(Ok(batch)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The columns of `captured.events`: one that an older sensor does not send is null.
+fn conform(rows: &RecordBatch) -> Result<RecordBatch> {
+    let schema = EVENTS.arrow();
+    let columns = schema.fields().iter().map(|field| {
+        let column = rows.column_by_name(field.name());
+        column.map_or_else(|| new_null_array(field.data_type(), rows.num_rows()), Arc::clone)
+    });
+    let columns = columns.collect();
+    RecordBatch::try_new(schema, columns).context("these are not rows of captured.events")
+}
+
+fn earliest(rows: &RecordBatch) -> Option<i64> {
+    let times = rows.column_by_name(EVENTS.time)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    times.values().iter().copied().min()
+}
+
+/// Prints findings, one line each.
+fn tell(format: Format, findings: &[Finding]) -> Result<()> {
+    let mut out = stdout().lock();
+    for finding in findings {
+        match format {
+            Format::Json => writeln!(out, "{}", object(finding)?)?,
+            _ => writeln!(out, "{} {}", clock(finding.at), finding.line)?,
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn object(finding: &Finding) -> Result<Value> {
+    let mut buffer = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut buffer);
+    writer.write(&finding.row)?;
+    writer.finish()?;
+    let mut row: Value = serde_json::from_slice(&buffer)?;
+    row["table"] = json!(finding.table);
+    Ok(row)
+}
+
+/// Time of day, UTC.
+fn clock(at: i64) -> String {
+    let seconds = at.rem_euclid(DAY) / 1_000_000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_named_in_one_word() {
+        assert_eq!("-".parse(), Ok(From::Stdin));
+        assert_eq!("spool:vps1".parse(), Ok(From::Spool("vps1".to_owned())));
+        assert!("spool:".parse::<From>().is_err() && "vps1".parse::<From>().is_err());
+        assert_eq!(clock(DAY + 3_723_000_000), "01:02:03");
+    }
+}

@@ -1,0 +1,424 @@
+//! The detectors on rows that are still coming in.
+//!
+//! Today's queries are kept in memory, and are one more day to the same SQL that computes the tables: what
+//! is found while it happens is what `compute` will find. Days that ended while watching are kept as day
+//! tables, days before are read from the dataset. Nothing here knows a particular detector: those that
+//! have a [`Live`] take part.
+//!
+//! Memory is bounded: when more rows come in than are to be kept, the oldest of today's leave first, then
+//! the oldest days.
+
+use crate::config::Config;
+use crate::dataset::Dataset;
+use crate::plan::{Plan, Source, Tier};
+use crate::run::{day_parameters, query};
+use crate::session;
+use anyhow::{Context, Result};
+use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch};
+use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
+use datafusion::common::ScalarValue;
+use datafusion::datasource::MemTable;
+use datafusion::logical_expr::lit;
+use datafusion::prelude::SessionContext;
+use queries::{Grain, Live, Table, functions};
+use schema::partition::DAY;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A finding that goes on changing is told again after so long.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long a finding that was told is remembered, in days of the rows' own time.
+const REMEMBERED: i64 = 31;
+
+/// Something found while it happens.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The derived table that it will stand in.
+    pub table: &'static str,
+    /// Time of the newest query that it rests on, microseconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// For people.
+    pub line: String,
+    /// For programs: one row, everything that the detector says live.
+    pub row: RecordBatch,
+}
+
+/// A detector that takes part.
+struct Detector {
+    table: &'static Table,
+    live: Live,
+    /// Operators that were heard of since its last look.
+    heard: HashSet<[u8; 16]>,
+}
+
+/// What was told of a finding.
+struct Told {
+    line: u64,
+    at: i64,
+    when: Instant,
+}
+
+/// See the module.
+pub struct Watch<'a> {
+    config: &'a Config,
+    plan: Plan,
+    detectors: Vec<Detector>,
+    capacity: usize,
+    today: VecDeque<RecordBatch>,
+    rows: usize,
+    newest: i64,
+    /// What is older is known already.
+    since: i64,
+    ended: BTreeMap<i32, BTreeMap<&'static str, RecordBatch>>,
+    told: HashMap<u64, Told>,
+}
+
+impl<'a> Watch<'a> {
+    /// A watch over `tables` that keeps at most `capacity` rows of today, and as many of days that ended.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn new(config: &'a Config, tables: &'static [Table], capacity: usize) -> Result<Self> {
+        let detectors = tables.iter().filter_map(|table| {
+            let live = table.live?;
+            Some(Detector { table, live, heard: HashSet::new() })
+        });
+        Ok(Self {
+            config,
+            plan: Plan::new(tables)?,
+            detectors: detectors.collect(),
+            capacity,
+            today: VecDeque::new(),
+            rows: 0,
+            newest: i64::MIN,
+            since: i64::MAX,
+            ended: BTreeMap::new(),
+            told: HashMap::new(),
+        })
+    }
+
+    /// The derived tables that are needed of days before today.
+    #[must_use]
+    pub fn needs(&self) -> BTreeSet<&'static str> {
+        let wanted = self.detectors.iter().map(|detector| detector.table.name).collect();
+        let needed = self.plan.closure(&wanted).into_iter().filter(|table| table.grain != Grain::Window);
+        needed.map(|table| table.name).collect()
+    }
+
+    /// How often each detector looks, in their order.
+    #[must_use]
+    pub fn paces(&self) -> Vec<Duration> {
+        self.detectors.iter().map(|detector| Duration::from_secs(detector.live.every)).collect()
+    }
+
+    /// Rows that are held: of today, and of day tables.
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
+        let ended = self.ended.values().flat_map(BTreeMap::values).map(RecordBatch::num_rows).sum();
+        (self.rows, ended)
+    }
+
+    /// The day of the newest row, counted from 1970-01-01.
+    fn day(&self) -> i32 {
+        i32::try_from(self.newest.div_euclid(DAY)).unwrap_or(i32::MAX)
+    }
+
+    /// Takes rows of `captured.events` that were there before watching began: what is found in them alone
+    /// is not told.
+    ///
+    /// # Errors
+    /// As [`Watch::feed`].
+    pub async fn recall(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<()> {
+        self.take(history, rows).await?;
+        self.since = self.newest.saturating_add(1);
+        self.detectors.iter_mut().for_each(|detector| detector.heard.clear());
+        Ok(())
+    }
+
+    /// Takes new rows of `captured.events`, in order of receipt. When they begin a new day, the one that
+    /// ended is looked at once more as a whole, and what that finds is returned.
+    ///
+    /// # Errors
+    /// When a query fails.
+    pub async fn feed(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<Vec<Finding>> {
+        if let Some(first) = times(rows)?.values().iter().min() {
+            self.since = self.since.min(*first);
+        }
+        self.take(history, rows).await
+    }
+
+    async fn take(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        let days: BTreeSet<i64> = times(rows)?.values().iter().map(|ts| ts.div_euclid(DAY)).collect();
+        for day in days {
+            let mine = times(rows)?.iter().map(|ts| ts.map(|ts| ts.div_euclid(DAY) == day));
+            let rows = filter_record_batch(rows, &mine.collect::<BooleanArray>())?;
+            if !self.today.is_empty() && day > i64::from(self.day()) {
+                findings.extend(self.end_day(history).await?);
+            }
+            self.push(rows)?;
+        }
+        Ok(findings)
+    }
+
+    fn push(&mut self, rows: RecordBatch) -> Result<()> {
+        let newest = times(&rows)?.values().iter().copied().max().unwrap_or(i64::MIN);
+        self.newest = self.newest.max(newest);
+        let addresses = rows.column_by_name("peer_ip").context("no column peer_ip")?;
+        for address in addresses.as_fixed_size_binary().iter().flatten() {
+            let operator = functions::operator(address.try_into()?);
+            for detector in &mut self.detectors {
+                detector.heard.insert(operator);
+            }
+        }
+        self.rows += rows.num_rows();
+        self.today.push_back(rows);
+        while self.rows > self.capacity && self.today.len() > 1 {
+            self.rows -= self.today.pop_front().map_or(0, |oldest| oldest.num_rows());
+        }
+        Ok(())
+    }
+
+    /// Lets the detector of that number (see [`Watch::paces`]) look at what came in since its last look.
+    ///
+    /// # Errors
+    /// When a query fails.
+    pub async fn look(&mut self, history: Option<&Dataset>, number: usize) -> Result<Vec<Finding>> {
+        let Some(detector) = self.detectors.get_mut(number) else { return Ok(Vec::new()) };
+        let heard = mem::take(&mut detector.heard);
+        if heard.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (table, live) = (detector.table, detector.live);
+        let only = live.by_operator.then_some(&heard);
+        let (context, _) = self.evaluate(history, &BTreeSet::from([table.name]), only).await?;
+        let found = found(&context, table, &live).await?;
+        let (told, held_back) = self.tell(found, false);
+        if held_back && let Some(detector) = self.detectors.get_mut(number) {
+            detector.heard.extend(heard);
+        }
+        Ok(told)
+    }
+
+    /// What is not told yet, at the end of the rows.
+    ///
+    /// # Errors
+    /// When a query fails.
+    pub async fn finish(&mut self, history: Option<&Dataset>) -> Result<Vec<Finding>> {
+        if self.today.is_empty() { Ok(Vec::new()) } else { self.end_day(history).await }
+    }
+
+    /// How far day tables look back before their day, microseconds.
+    #[must_use]
+    pub fn lookback(&self) -> i64 {
+        let wanted = self.detectors.iter().map(|detector| detector.table.name).collect();
+        let all = self.plan.closure(&wanted).into_iter().map(|table| self.config.lookback(table));
+        all.max().unwrap_or(0)
+    }
+
+    /// Looks at today as a whole, keeps its day tables, and begins the next day with as much of it as that
+    /// looks back.
+    async fn end_day(&mut self, history: Option<&Dataset>) -> Result<Vec<Finding>> {
+        let wanted: BTreeSet<&str> = self.detectors.iter().map(|detector| detector.table.name).collect();
+        let (context, tables) = self.evaluate(history, &wanted, None).await?;
+        let mut all = Vec::new();
+        for detector in &mut self.detectors {
+            detector.heard.clear();
+            all.extend(found(&context, detector.table, &detector.live).await?);
+        }
+        let (told, _) = self.tell(all, true);
+        let today = self.day();
+        self.ended.insert(today, tables);
+        while self.ended.len() > 1 && self.held().1 > self.capacity {
+            self.ended.pop_first();
+        }
+        let from = (i64::from(today) + 1) * DAY - self.lookback();
+        for rows in mem::take(&mut self.today) {
+            let late = times(&rows)?.iter().map(|ts| ts.map(|ts| ts >= from)).collect::<BooleanArray>();
+            let rows = filter_record_batch(&rows, &late)?;
+            if rows.num_rows() > 0 {
+                self.today.push_back(rows);
+            }
+        }
+        self.rows = self.today.iter().map(RecordBatch::num_rows).sum();
+        let oldest = self.newest - REMEMBERED * DAY;
+        self.told.retain(|_, told| told.at >= oldest);
+        Ok(told)
+    }
+
+    /// Runs the queries of `wanted` and what they need with today as one more day; of `only` these
+    /// operators, when given. Returns a session that knows the tables, and today's part of the day tables.
+    async fn evaluate(
+        &self,
+        history: Option<&Dataset>,
+        wanted: &BTreeSet<&str>,
+        only: Option<&HashSet<[u8; 16]>>,
+    ) -> Result<(SessionContext, BTreeMap<&'static str, RecordBatch>)> {
+        let context = session::session(&self.config.engine())?;
+        let today = self.day();
+        let closure = self.plan.closure(wanted);
+        // Day tables look back no further than into the day before.
+        let first =
+            if closure.iter().all(|table| table.grain != Grain::Window) { today - 1 } else { i32::MIN };
+        let mut known = BTreeSet::new();
+        for source in closure.iter().flat_map(|table| self.plan.sources(table.name)) {
+            if source.tier != Tier::Derived && known.insert(*source) {
+                self.provide(&context, history, *source, only)?;
+            }
+        }
+        let mut parts = BTreeMap::new();
+        for table in closure {
+            let source = Source { tier: Tier::Derived, name: table.name };
+            let mut parameters = self.config.bind(table);
+            if table.grain == Grain::Window {
+                let rows = query(&context, table, parameters).await?.cache().await?;
+                session::register(&context, source, rows.into_view())?;
+                continue;
+            }
+            parameters.extend(day_parameters(today));
+            let rows = query(&context, table, parameters).await?;
+            let schema = schema::table::arrow(table.columns);
+            let rows = concat_batches(&schema, &rows.collect().await?)?;
+            // What a detector said before today was told then.
+            let before = !(wanted.contains(table.name) && table.live.is_some());
+            self.register_days(&context, history, source, before.then_some(first), &rows).await?;
+            parts.insert(table.name, rows);
+        }
+        Ok((context, parts))
+    }
+
+    /// Registers a table that is not derived.
+    fn provide(
+        &self,
+        context: &SessionContext,
+        history: Option<&Dataset>,
+        source: Source,
+        only: Option<&HashSet<[u8; 16]>>,
+    ) -> Result<()> {
+        let columns = schema::table::arrow(source.columns());
+        let events = source.tier == Tier::Captured && source.name == schema::events::TABLE.name;
+        if !events && let Some(history) = history {
+            return session::register_source(context, history, self.config, source, |_| true);
+        }
+        let mut batches = match (source.tier, events) {
+            (Tier::User, _) => vec![self.config.actors().rows()?],
+            (_, false) => Vec::new(),
+            (_, true) => {
+                self.today.iter().map(|rows| of_operators(rows, only)).collect::<Result<Vec<_>>>()?
+            }
+        };
+        batches.retain(|rows| rows.num_rows() > 0);
+        let table = MemTable::try_new(columns, vec![batches])?;
+        session::register(context, source, Arc::new(table))
+    }
+
+    /// Registers a day table: the days from `before` on that are held, and `today`.
+    async fn register_days(
+        &self,
+        context: &SessionContext,
+        history: Option<&Dataset>,
+        source: Source,
+        before: Option<i32>,
+        today: &RecordBatch,
+    ) -> Result<()> {
+        let dated = |day: i32, rows: &RecordBatch| -> Result<_> {
+            let rows = context.read_batch(rows.clone())?;
+            Ok(rows.with_column("date", lit(ScalarValue::Date32(Some(day))))?)
+        };
+        let mut all = dated(self.day(), today)?;
+        if let Some(first) = before {
+            let ended =
+                self.ended.range(first..).filter_map(|(day, tables)| Some((*day, tables.get(source.name)?)));
+            for (day, rows) in ended {
+                all = all.union(dated(day, rows)?)?;
+            }
+            if let Some(history) = history {
+                session::register_source(context, history, self.config, source, |file| {
+                    file.day
+                        .is_some_and(|day| day >= first && day < self.day() && !self.ended.contains_key(&day))
+                })?;
+                all = all.union(context.table(source.to_string()).await?)?;
+            }
+        }
+        session::register(context, source, all.into_view())
+    }
+
+    /// Those of `found` that are news; and whether there is more, which will be told later. `all` holds
+    /// nothing back.
+    fn tell(&mut self, found: Vec<(u64, Finding)>, all: bool) -> (Vec<Finding>, bool) {
+        let mut news = Vec::new();
+        let mut held_back = false;
+        for (name, finding) in found {
+            if finding.at < self.since {
+                continue;
+            }
+            let line = hash(&finding.line);
+            match self.told.get(&name) {
+                Some(told) if told.line == line => continue,
+                Some(told) if !all && told.when.elapsed() < AGAIN => {
+                    held_back = true;
+                    continue;
+                }
+                _ => {}
+            }
+            self.told.insert(name, Told { line, at: finding.at, when: Instant::now() });
+            news.push(finding);
+        }
+        news.sort_by(|one, other| (one.at, &one.line).cmp(&(other.at, &other.line)));
+        (news, held_back)
+    }
+}
+
+/// What the live query of a detector says, each row with the number of its name.
+async fn found(context: &SessionContext, table: &'static Table, live: &Live) -> Result<Vec<(u64, Finding)>> {
+    let rows = context.sql(live.sql).await?.collect().await.with_context(|| table.name)?;
+    let mut found = Vec::new();
+    for batch in rows {
+        let text = |name: &str| -> Result<_> {
+            let column = batch.column_by_name(name);
+            let column = column.with_context(|| format!("{}: no column {name} in live.sql", table.name))?;
+            Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
+        };
+        let (names, lines) = (text("finding")?, text("line")?);
+        let at = batch
+            .column_by_name("at")
+            .with_context(|| format!("{}: no column at in live.sql", table.name))?;
+        let at = cast(at, &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None))?;
+        let at = at.as_primitive::<TimestampMicrosecondType>();
+        for row in 0..batch.num_rows() {
+            let finding = Finding {
+                table: table.name,
+                at: at.value(row),
+                line: lines.value(row).to_owned(),
+                row: batch.slice(row, 1),
+            };
+            found.push((hash(&(table.name, names.value(row))), finding));
+        }
+    }
+    Ok(found)
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn times(rows: &RecordBatch) -> Result<&TimestampMicrosecondArray> {
+    let column = rows.column_by_name(schema::events::TABLE.time).context("rows without a time")?;
+    column.as_primitive_opt::<TimestampMicrosecondType>().context("times in another unit than microseconds")
+}
+
+fn of_operators(rows: &RecordBatch, only: Option<&HashSet<[u8; 16]>>) -> Result<RecordBatch> {
+    let Some(only) = only else { return Ok(rows.clone()) };
+    let addresses = rows.column_by_name("peer_ip").context("no column peer_ip")?;
+    let wanted = addresses.as_fixed_size_binary().iter().map(|address| {
+        let address: Option<[u8; 16]> = address.and_then(|address| address.try_into().ok());
+        Some(address.is_some_and(|address| only.contains(&functions::operator(address))))
+    });
+    Ok(filter_record_batch(rows, &wanted.collect::<BooleanArray>())?)
+}
