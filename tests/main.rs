@@ -15,3 +15,4 @@ mod readers;
 mod sample;
 mod simulation;
 mod views;
+mod watch;

@@ -85,6 +85,13 @@ fn tail_shows_what_is_sealed_later() {
 }
 
 #[test]
+fn what_is_found_is_told_within_seconds() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let analyze = program("analyze");
+    scenario("live/watch.py", data.path(), &["--analyze", analyze.to_str().expect("UTF-8")]);
+}
+
+#[test]
 fn every_event_says_where_its_source_belongs() {
     let data = tempfile::tempdir().expect("a temporary folder");
     scenario("live/geo.py", data.path(), &[]);

@@ -1,0 +1,93 @@
+//! What is found while it happens is what the tables say afterwards.
+
+use crate::cli::{answer, captured_files, sample};
+use crate::live::program;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use queries::Live;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Detectors that take part, by table.
+fn live() -> impl Iterator<Item = (&'static str, Live)> {
+    queries::TABLES.iter().filter_map(|table| Some((table.name, table.live?)))
+}
+
+/// The rows of `captured.events` in order of time, one batch an hour.
+fn events(data: &Path) -> Vec<RecordBatch> {
+    let mut files = captured_files(data, "events");
+    files.sort();
+    files
+        .iter()
+        .flat_map(|path| {
+            let file = File::open(path).expect("a file");
+            ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build().expect("a reader")
+        })
+        .collect::<Result<_, _>>()
+        .expect("batches")
+}
+
+/// Runs `analyze watch` over `rows`, with the presences of `data` and no query of it; returns every line
+/// that it printed.
+fn watch(data: &Path, rows: &[RecordBatch]) -> Vec<Value> {
+    fs::remove_dir_all(data.join("captured/events")).expect("no queries");
+    let _ = fs::remove_dir_all(data.join("derived"));
+    let mut child = Command::new(program("analyze"))
+        .args(["watch", "--from", "-", "--format", "json", "--data", data.to_str().expect("UTF-8")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut writer =
+        StreamWriter::try_new(child.stdin.take().expect("a pipe"), &rows[0].schema()).expect("a stream");
+    for rows in rows {
+        writer.write(rows).expect("rows are taken");
+    }
+    writer.finish().expect("a whole stream");
+    drop(writer);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", output.status);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The name of every finding of a table, with what is said of it.
+type Said = BTreeMap<String, String>;
+
+fn text(row: &Value, name: &str) -> String {
+    row[name].as_str().unwrap_or_else(|| panic!("no text {name} in {row}")).to_owned()
+}
+
+#[test]
+fn the_watch_finds_what_the_tables_say() {
+    let data = sample();
+    let path = data.path().to_str().expect("UTF-8");
+    answer("analyze", &["compute", "--data", path]);
+    let batch: BTreeMap<&str, Said> = live()
+        .map(|(table, live)| {
+            let rows = answer("analyze", &["sql", live.sql, "--data", path, "--format", "json"]);
+            let rows: Value = serde_json::from_str(&rows).expect("JSON");
+            let rows = rows.as_array().expect("rows").clone();
+            (table, rows.iter().map(|row| (text(row, "finding"), text(row, "line"))).collect())
+        })
+        .collect();
+    let rows = events(data.path());
+    let told = watch(data.path(), &rows);
+    for (table, wanted) in &batch {
+        let mine = told.iter().filter(|row| row["table"] == *table);
+        // What is said of a finding last is what stands in the table.
+        let said: Said = mine.map(|row| (text(row, "finding"), text(row, "line"))).collect();
+        println!("watch: {table}: {} findings, {} lines", said.len(), told.len());
+        for (finding, line) in wanted {
+            assert_eq!(said.get(finding), Some(line), "{table}: {finding}");
+        }
+        for finding in said.keys() {
+            assert!(wanted.contains_key(finding), "{table}: {finding} is in no table");
+        }
+    }
+    assert!(batch.values().filter(|said| !said.is_empty()).count() >= 2, "{batch:?}");
+}
