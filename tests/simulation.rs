@@ -7,7 +7,7 @@ use capture::event::Event;
 use capture::id::Id;
 use capture::krpc::Method;
 use capture::rows::Rows;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,7 @@ use tests::world::actors::{Cast, KINDS};
 use tests::world::contact::ContactModel;
 use tests::world::figures::{Figure, measure};
 use tests::world::nulls::NULLS;
+use tests::world::stage::Received;
 use tests::world::{SENSOR, Settings, World, evaluate, keyspace, output, replay};
 
 /// A world of `clients` over `days`.
@@ -35,7 +36,7 @@ fn world(settings: Settings) -> World {
 
 /// Every captured file of a dataset with its bytes.
 fn bytes(data: &Path) -> BTreeMap<String, Vec<u8>> {
-    ["events", "presences", "gaps"]
+    ["events", "presences", "gaps", "system_metrics"]
         .iter()
         .flat_map(|table| captured_files(data, table))
         .map(|path| {
@@ -78,6 +79,30 @@ fn midnight_is_an_hour_like_any_other() {
     }
 }
 
+#[test]
+fn rows_are_those_that_the_daemon_makes() {
+    const ORIGIN: [&str; 3] = ["asn", "as_organization", "country"];
+    let world = world(Settings { cast: Cast::Reference, ..settings(1000, 1) });
+    let mut datagram = Vec::new();
+    for hour in world.hours() {
+        let Received { callers, queries } = world.hour(hour);
+        let events: Vec<_> = queries
+            .iter()
+            .map(|query| query.event(&callers[query.caller as usize], &world.keyspace, &mut datagram))
+            .collect();
+        let made = tests::world::rows::Rows::new(&world.keyspace, &callers).take(&queries);
+        let daemon = rows(&events);
+        for field in daemon.schema().fields() {
+            let (made, daemon) = (&made[field.name()], &daemon[field.name()]);
+            if ORIGIN.contains(&field.name().as_str()) {
+                assert_eq!((made.null_count(), daemon.null_count()), (0, daemon.len()), "{field}");
+            } else {
+                assert_eq!(made, daemon, "{field}");
+            }
+        }
+    }
+}
+
 /// The figure called `name`.
 fn value(figures: &[Figure], name: &str) -> f64 {
     figures.iter().find(|figure| figure.name == name).unwrap_or_else(|| panic!("no figure {name}")).value
@@ -95,6 +120,7 @@ fn the_background_measures_what_it_should() {
         ("share of find_node", 0.05, 0.2),
         ("share of ping", 0.05, 0.2),
         ("share of announce_peer", 0.01, 0.06),
+        ("libtorrent get_peers that share 8 bits with its id", 0.005, 0.05),
         ("presences hit by a lookup", 1.0, 3.0),
         ("median gap between lookups, LT", 14.5, 31.0),
         ("median gap between lookups, UT", 29.0, 31.0),

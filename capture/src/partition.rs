@@ -13,6 +13,7 @@ use crate::spool::{Batches, Segment, Spool, SpoolError, io_error, rows_error, sy
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -87,11 +88,14 @@ pub fn seal(data: &Path, segment: &Segment, geo: &mut Geo) -> Result<Option<Path
     if !sealed {
         let floors = floors(segment, &spool)?;
         if !floors.is_empty() {
-            let temporary = path.with_file_name(format!(".{}.tmp", segment.name));
-            write(segment, &spool, &floors, &temporary, &path, geo).inspect_err(|_| {
-                // Half a file would only take the room that the spool needs.
-                let _ = fs::remove_file(&temporary);
-            })?;
+            let mut file = PartitionFile::create(data, segment)?;
+            let temporary = file.temporary.clone();
+            write(segment, &spool, &floors, &mut file, geo).and_then(|()| file.finish()).inspect_err(
+                |_| {
+                    // Half a file would only take the room that the spool needs.
+                    let _ = fs::remove_file(&temporary);
+                },
+            )?;
             sealed = true;
         }
     }
@@ -128,29 +132,89 @@ fn floors(segment: &Segment, spool: &Path) -> Result<Vec<Micros>, SpoolError> {
     Ok(floors)
 }
 
-/// Writes the rows of `spool` in order of time to `path`.
+/// A captured file in the making: under a name that begins with a dot until it is complete.
+pub struct PartitionFile {
+    writer: ArrowWriter<File>,
+    rows: usize,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl PartitionFile {
+    /// Begins the file of `segment` below `data`.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(data: &Path, segment: &Segment) -> Result<Self, SpoolError> {
+        let path = segment.final_path(data);
+        let temporary = path.with_file_name(format!(".{}.tmp", segment.name));
+        create_folders(path.parent().unwrap_or(Path::new(".")))?;
+        let file = File::create(&temporary).map_err(io_error("create", &temporary))?;
+        let metadata = [
+            (version::DATASET_VERSION, version::DATASET.to_string()),
+            (version::WRITER, concat!("capture ", env!("CARGO_PKG_VERSION")).to_owned()),
+            (version::SENSOR, segment.name.sensor.clone()),
+        ];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+        let properties = writer_properties(segment.table.columns, metadata);
+        let writer = ArrowWriter::try_new(file, segment.table.arrow(), Some(properties))
+            .map_err(parquet_error(&temporary))?;
+        Ok(Self { writer, rows: 0, temporary, path })
+    }
+
+    /// Adds rows, which come after all others in time.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), SpoolError> {
+        self.rows += rows.num_rows();
+        self.writer.write(rows).map_err(parquet_error(&self.temporary))
+    }
+
+    /// Syncs the file and gives it its name, which readers look for.
+    ///
+    /// # Errors
+    /// When it cannot be written to the end.
+    pub fn finish(self) -> Result<PathBuf, SpoolError> {
+        let path = self.name(|file, temporary| file.sync_all().map_err(io_error("sync", temporary)))?;
+        sync_folder(&path)?;
+        Ok(path)
+    }
+
+    /// The same without syncing, for files that can be made again.
+    ///
+    /// # Errors
+    /// When it cannot be written to the end.
+    pub fn finish_unsynced(self) -> Result<PathBuf, SpoolError> {
+        self.name(|_, _| Ok(()))
+    }
+
+    fn name(
+        mut self,
+        sync: impl FnOnce(&File, &Path) -> Result<(), SpoolError>,
+    ) -> Result<PathBuf, SpoolError> {
+        let rows = KeyValue::new(version::ROWS.to_owned(), self.rows.to_string());
+        self.writer.append_key_value_metadata(rows);
+        let file = self.writer.into_inner().map_err(parquet_error(&self.temporary))?;
+        sync(&file, &self.temporary)?;
+        fs::rename(&self.temporary, &self.path).map_err(io_error("rename", &self.temporary))?;
+        Ok(self.path)
+    }
+}
+
+fn parquet_error(path: &Path) -> impl FnOnce(ParquetError) -> SpoolError + '_ {
+    move |cause| SpoolError::Parquet { path: path.display().to_string(), cause }
+}
+
+/// Writes the rows of `spool` in order of time to `file`.
 fn write(
     segment: &Segment,
     spool: &Path,
     floors: &[Micros],
-    temporary: &Path,
-    path: &Path,
+    file: &mut PartitionFile,
     geo: &mut Geo,
 ) -> Result<(), SpoolError> {
     let table = segment.table;
-    create_folders(path.parent().unwrap_or(Path::new(".")))?;
-    let file = File::create(temporary).map_err(io_error("create", temporary))?;
-    let parquet = |cause| SpoolError::Parquet { path: temporary.display().to_string(), cause };
-    let metadata = [
-        (version::DATASET_VERSION, version::DATASET.to_string()),
-        (version::WRITER, concat!("capture ", env!("CARGO_PKG_VERSION")).to_owned()),
-        (version::SENSOR, segment.name.sensor.clone()),
-    ];
-    let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
-    let properties = writer_properties(table.columns, metadata);
-    let mut writer = ArrowWriter::try_new(&file, table.arrow(), Some(properties)).map_err(parquet)?;
-
-    let mut rows = 0;
     // Rows that a later batch may still come before. Batches overlap by milliseconds unless the
     // clock was set back; waiting until as many are new as were kept bounds the sorting even then.
     let mut held: Vec<RecordBatch> = Vec::new();
@@ -158,7 +222,6 @@ fn write(
     for (i, batch) in Batches::open(table, spool)?.enumerate() {
         let batch = batch?;
         held_rows += batch.num_rows();
-        rows += batch.num_rows();
         held.push(batch);
         let floor = floors.get(i + 1).copied();
         if floor.is_some() && held_rows < 2 * kept_rows {
@@ -167,8 +230,7 @@ fn write(
         let merged = merge(table, &held).map_err(rows_error(table))?;
         let ready =
             floor.map_or(merged.num_rows(), |floor| times(table, &merged).partition_point(|&ts| ts < floor));
-        let ready_rows = geo.enrich(merged.slice(0, ready)).map_err(rows_error(table))?;
-        writer.write(&ready_rows).map_err(parquet)?;
+        file.write(&geo.enrich(merged.slice(0, ready)).map_err(rows_error(table))?)?;
         kept_rows = merged.num_rows() - ready;
         held_rows = kept_rows;
         held.clear();
@@ -176,11 +238,7 @@ fn write(
             held.push(merged.slice(ready, kept_rows));
         }
     }
-    writer.append_key_value_metadata(KeyValue::new(version::ROWS.to_owned(), rows.to_string()));
-    writer.close().map_err(parquet)?;
-    file.sync_all().map_err(io_error("sync", temporary))?;
-    fs::rename(temporary, path).map_err(io_error("rename", temporary))?;
-    sync_folder(path)
+    Ok(())
 }
 
 /// Creates `folder` and its parents, each of them synced into the one above.

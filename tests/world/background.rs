@@ -1,7 +1,7 @@
 //! What the population asks in an hour, as far as it reaches us.
 
 use super::chance::{Rng, poisson};
-use super::contact::{Contacts, Hit};
+use super::contact::{Contacts, Hit, LAST_BUCKET};
 use super::families::Upkeep;
 use super::population::{Client, Stay};
 use super::presences::{near, shared};
@@ -16,13 +16,17 @@ use std::ops::Range;
 
 /// Time in which a lookup asks all it asks.
 const LOOKUP: Micros = 4 * SECOND;
-/// Time between two refreshes of a table entry with `get_peers`, with `find_node`, and two pings.
-const REFRESH: Micros = 40 * MINUTE;
-const PING: Micros = 30 * MINUTE;
-/// Time between two lookups of the own neighbourhood (libtorrent).
-const SELF_REFRESH: Micros = 10 * MINUTE;
-/// Nodes of the table that are asked when a program starts.
+/// Time between two refreshes of a bucket with `find_node` (BEP 5), of which each node in it hears.
+const REFRESH: Micros = 15 * MINUTE;
+/// Time between two pings of a node, which BEP 5 wants when another could take its place.
+const PING: Micros = 60 * MINUTE;
+/// Time between two refreshes of a node in libtorrent, which takes one of some 312 entries every five seconds.
+const LIBTORRENT_REFRESH: Micros = 26 * MINUTE;
+/// Nodes of the table that are asked when a program starts: libtorrent takes 32 of 312.
 const BOOTSTRAPPED: f64 = 0.8;
+const LIBTORRENT_BOOTSTRAPPED: f64 = 0.1;
+/// Bits that the target of libtorrent's first lookup shares with its own id, at least (`tests/corpus`).
+const SECRET_BITS: u32 = 96;
 
 /// How the arrivals of a client's lookups are spread over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -62,7 +66,7 @@ struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     fn new(world: &'a World, client: &'a Client, stay: &'a Stay, stage: &mut Stage<'_>) -> Self {
-        let contacts = world.contacts(&stay.caller);
+        let contacts = world.contacts(&stage.presences, &stay.caller, stage.reach.start);
         let time = stay.online.start.max(stage.reach.start)..stay.online.end.min(stage.reach.end);
         Self { world, client, stay, contacts, caller: stage.enter(stay.caller), hits: Vec::new(), time }
     }
@@ -112,48 +116,93 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Asks what keeps the routing table alive: mostly about the client's own neighbourhood.
+    /// Asks what keeps the routing table alive, about the client's own neighbourhood.
     fn keep_table(&mut self, stage: &mut Stage<'_>) {
-        let own = self.stay.caller.id;
-        let upkeep = self.client.family.upkeep;
-        for presence in self.contacts.held().to_vec() {
-            let chance = self.stay.chance.of(u64::from(presence) << 32);
-            let id = stage.presences.id(presence, self.time.start);
-            let bucket = shared(prefix(&own), id);
-            let phase = |name: &str, every| self.stay.since + chance.named(name).between(0, every);
-            let refreshes = ticks(phase("refresh", REFRESH), REFRESH, &self.time);
-            for (number, at) in refreshes {
-                let mut rng = chance.of(number).rng();
-                // Beyond the bucket every further bit is shared with probability one half.
-                let bits = bucket + 1 + rng.random::<u64>().leading_zeros();
-                let (method, bits) = match upkeep {
-                    Upkeep::GetPeers => (Method::GetPeers, bits),
-                    Upkeep::FindNode => (Method::FindNode, bits.max(16)),
-                };
-                self.ask(stage, method, near(&own, bits, Id(rng.random())), presence, at, &mut rng);
-            }
-            if upkeep == Upkeep::FindNode {
-                let pings = ticks(phase("ping", PING), PING, &self.time);
-                for (number, at) in pings {
-                    let mut rng = chance.named("pings").of(number).rng();
-                    self.ask(stage, Method::Ping, own, presence, at, &mut rng);
+        let starts = self.time.contains(&self.stay.online.start);
+        match self.client.family.upkeep {
+            Upkeep::GetPeers => {
+                self.refresh_as_libtorrent(stage);
+                if starts {
+                    self.bootstrap_as_libtorrent(stage);
                 }
             }
-            let mut rng = chance.named("bootstrap").rng();
-            if rng.random::<f64>() < BOOTSTRAPPED {
-                let method = if upkeep == Upkeep::GetPeers { Method::GetPeers } else { Method::FindNode };
-                let target = near(&own, rng.random_range(20..40), Id(rng.random()));
-                let at = self.stay.online.start.saturating_add(rng.random_range(0..20 * SECOND));
+            Upkeep::FindNode => {
+                self.refresh(stage);
+                if starts {
+                    self.bootstrap(stage);
+                }
+            }
+        }
+    }
+
+    /// A ping for every node of the table, and for those of the last bucket a `get_peers`.
+    fn refresh_as_libtorrent(&self, stage: &mut Stage<'_>) {
+        let own = self.stay.caller.id;
+        for &presence in self.contacts.held() {
+            let chance = self.stay.chance.of(u64::from(presence) << 32);
+            let bucket = shared(prefix(&own), stage.presences.id(presence, self.time.start));
+            let first = self.stay.since + chance.between(0, LIBTORRENT_REFRESH);
+            for (number, at) in ticks(first, LIBTORRENT_REFRESH, &self.time) {
+                let mut rng = chance.of(number).rng();
+                let (method, target) = match bucket < LAST_BUCKET {
+                    true => (Method::Ping, own),
+                    false => (Method::GetPeers, beyond(&own, bucket, &mut rng)),
+                };
                 self.ask(stage, method, target, presence, at, &mut rng);
             }
         }
-        if upkeep == Upkeep::GetPeers {
-            let chance = self.stay.chance.named("self");
-            let lookups = ticks(self.stay.since + chance.between(0, SELF_REFRESH), SELF_REFRESH, &self.time);
-            for (number, at) in lookups {
+    }
+
+    /// A lookup of the own neighbourhood, and a `get_peers` to those that it leaves over.
+    fn bootstrap_as_libtorrent(&mut self, stage: &mut Stage<'_>) {
+        let own = self.stay.caller.id;
+        let mut rng = self.stay.chance.named("bootstrap").rng();
+        let start = self.stay.online.start;
+        let mut target = own;
+        rng.fill(&mut target.0[SECRET_BITS as usize / 8..]);
+        for index in 0..self.contacts.held().len() {
+            if rng.random::<f64>() < LIBTORRENT_BOOTSTRAPPED {
+                let at = start + rng.random_range(0..LOOKUP);
+                self.ask(stage, Method::GetPeers, target, self.contacts.held()[index], at, &mut rng);
+            }
+        }
+        self.look_up(stage, target, start, false, &mut rng);
+        let (model, near) = (self.world.settings.contact, prefix(&own));
+        let left_over: Vec<_> = model.left_over(&stage.presences, near, start, &mut rng).collect();
+        for presence in left_over {
+            let at = start + LOOKUP + rng.random_range(0..LOOKUP);
+            self.ask(stage, Method::GetPeers, beyond(&own, LAST_BUCKET, &mut rng), presence, at, &mut rng);
+        }
+    }
+
+    /// A `find_node` for something in its bucket, and a ping, for every node of the table.
+    fn refresh(&self, stage: &mut Stage<'_>) {
+        let own = self.stay.caller.id;
+        for &presence in self.contacts.held() {
+            let chance = self.stay.chance.of(u64::from(presence) << 32);
+            let bucket = shared(prefix(&own), stage.presences.id(presence, self.time.start));
+            let phase = |name: &str, every| self.stay.since + chance.named(name).between(0, every);
+            for (number, at) in ticks(phase("refresh", REFRESH), REFRESH, &self.time) {
                 let mut rng = chance.of(number).rng();
-                let target = near(&own, rng.random_range(12..40), Id(rng.random()));
-                self.look_up(stage, target, at, false, &mut rng);
+                let target = near(&own, bucket, Id(rng.random()));
+                self.ask(stage, Method::FindNode, target, presence, at, &mut rng);
+            }
+            for (number, at) in ticks(phase("ping", PING), PING, &self.time) {
+                let mut rng = chance.named("pings").of(number).rng();
+                self.ask(stage, Method::Ping, own, presence, at, &mut rng);
+            }
+        }
+    }
+
+    /// A `find_node` to most nodes of the table.
+    fn bootstrap(&self, stage: &mut Stage<'_>) {
+        let own = self.stay.caller.id;
+        let mut rng = self.stay.chance.named("bootstrap").rng();
+        for &presence in self.contacts.held() {
+            if rng.random::<f64>() < BOOTSTRAPPED {
+                let target = near(&own, rng.random_range(20..40), Id(rng.random()));
+                let at = self.stay.online.start + rng.random_range(0..20 * SECOND);
+                self.ask(stage, Method::FindNode, target, presence, at, &mut rng);
             }
         }
     }
@@ -196,6 +245,12 @@ impl<'a> Visitor<'a> {
             _ => stage.receive(query),
         }
     }
+}
+
+/// A target that shares more than `bits` bits with `own`: each further one with probability one half.
+fn beyond(own: &Id, bits: u32, rng: &mut Rng) -> Id {
+    let bits = bits + 1 + rng.random::<u64>().leading_zeros();
+    near(own, bits, Id(rng.random()))
 }
 
 /// The moments `first` + n·`every` in `time`, numbered by n ≥ 0.

@@ -9,7 +9,7 @@ use super::{MINUTE, Micros};
 /// How a family keeps its routing table fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upkeep {
-    /// libtorrent: `get_peers` for targets near its own id, no `ping`.
+    /// libtorrent: `ping` to nodes of full buckets, to others `get_peers` for targets near its own id.
     GetPeers,
     /// Most others: `find_node` for targets near their own id, and `ping`.
     FindNode,

@@ -82,7 +82,7 @@ struct Options {
     /// Clients in the population; 100,000 are the full size
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     clients: u32,
-    /// Addresses of the sensor, with 208 presences each; 150 are a large deployment
+    /// Addresses of the sensor, with 208 presences each; 190 are a large deployment
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=300))]
     addresses: u16,
     /// Who is planted

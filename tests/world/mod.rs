@@ -8,7 +8,7 @@
 //! - [`background`]: what their programs ask; [`actors`]: what planted parties ask,
 //! - [`contact`]: which of it reaches one of our [`presences`],
 //! - [`stage`], [`query`]: what is received in an hour, as rows and as datagrams,
-//! - [`output`], [`replay`]: into hourly partitions, or at a running `capture`,
+//! - [`rows`], [`metrics`], [`output`], [`replay`]: into hourly partitions, or at a running `capture`,
 //! - [`nulls`]: worlds in which nothing is to be found; [`truth`]: what was planted,
 //! - [`figures`]: what the world measures; [`evaluate`]: what the detectors make of it.
 //!
@@ -23,6 +23,7 @@ pub mod contact;
 pub mod evaluate;
 pub mod families;
 pub mod figures;
+pub mod metrics;
 pub mod networks;
 pub mod nulls;
 pub mod output;
@@ -30,6 +31,7 @@ pub mod population;
 pub mod presences;
 pub mod query;
 pub mod replay;
+pub mod rows;
 pub mod stage;
 pub mod torrents;
 pub mod truth;
@@ -43,6 +45,7 @@ use capture::keyspace::{Keyspace, KeyspaceError};
 use chance::Chance;
 use contact::{ContactModel, Contacts};
 use population::{Client, Society};
+use presences::Presences;
 use query::Caller;
 use schema::partition::{DAY, HOUR, Hour};
 use serde::Serialize;
@@ -67,7 +70,7 @@ pub struct Settings {
     pub seed: u64,
     /// Days from [`FIRST_DAY`] on.
     pub days: i32,
-    /// Addresses of the sensor, with 208 presences each: 1 is a modest deployment, 150 a large one.
+    /// Addresses of the sensor, with 208 presences each: 1 is a modest deployment, 190 a large one.
     pub addresses: u16,
     /// How clients come to ask us.
     pub contact: ContactModel,
@@ -108,7 +111,7 @@ pub fn sample() -> Settings {
     let only = ["dead_drop_checker", "distributed_campaign", "prober", "sequential_walker"];
     Settings {
         days: 7,
-        society: Society { clients: 2500, ..Society::default() },
+        society: Society { clients: 2200, ..Society::default() },
         cast: Cast::Reference,
         only: only.map(str::to_owned).to_vec(),
         ..Settings::default()
@@ -186,16 +189,12 @@ impl World {
         self.time().contains(&at) && !self.outages.iter().any(|outage| outage.contains(&at))
     }
 
-    /// What of us the program of `caller` knows.
+    /// What of us the program of `caller` knows at `at`.
     #[must_use]
-    pub fn contacts(&self, caller: &Caller) -> Contacts {
+    pub fn contacts(&self, presences: &Presences<'_>, caller: &Caller, at: Micros) -> Contacts {
         let own = prefix(&caller.id);
-        self.settings.contact.contacts(
-            &self.keyspace,
-            caller.family,
-            own,
-            self.chance.named("contacts").of(own),
-        )
+        let chance = self.chance.named("contacts").of(own);
+        self.settings.contact.contacts(presences, caller.family, own, at, chance)
     }
 
     /// The parts of `time` in which the sensor records.

@@ -81,14 +81,20 @@ pub fn address(network: usize, host: u64) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(bits))
 }
 
-/// The network of an address that [`address`] made.
+/// The number of the network of an address that [`address`] made.
 #[must_use]
-pub fn network_of(ip: IpAddr) -> &'static Network {
+pub fn number_of(ip: IpAddr) -> usize {
     let bits = match ip {
         IpAddr::V4(ip) => ip.to_bits(),
         IpAddr::V6(_) => 0,
     };
-    &NETWORKS[(bits >> HOST_BITS) as usize % COUNT]
+    (bits >> HOST_BITS) as usize % COUNT
+}
+
+/// The network of an address that [`address`] made.
+#[must_use]
+pub fn network_of(ip: IpAddr) -> &'static Network {
+    &NETWORKS[number_of(ip)]
 }
 
 /// The network that a person at `uniform` in [0, 1) lives in.

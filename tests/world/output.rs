@@ -1,20 +1,16 @@
-//! A world into hourly partitions, through the daemon's own rows, spool and sealing.
+//! A world into hourly partitions, through the daemon's own files.
 
-use super::networks::{Network, network_of};
-use super::query::{Caller, Query};
+use super::rows::Rows;
 use super::stage::Received;
-use super::{SENSOR, World};
-use anyhow::{Context, Result, bail};
-use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
-use capture::geo::Geo;
-use capture::partition::seal;
-use capture::rows::Rows;
-use capture::spool::Spool;
+use super::{Micros, SECOND, SENSOR, World, metrics};
+use anyhow::{Result, bail};
+use arrow_array::RecordBatch;
+use capture::partition::PartitionFile;
+use capture::spool::Segment;
 use capture::tables::{self, Gap, Reason};
-use schema::partition::Hour;
+use schema::Table;
+use schema::partition::{FileName, Hour};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows in a batch: what is held in memory besides the hour's queries.
@@ -30,21 +26,13 @@ pub fn write(world: &World, data: &Path) -> Result<u64> {
     if captured.exists() {
         bail!("{} exists: name a folder without a dataset, or remove it first", captured.display());
     }
-    let (spool, left) = Spool::open(data, SENSOR)?;
-    if !left.is_empty() {
-        bail!(
-            "{} holds unsealed rows: name a folder without a dataset",
-            capture::spool::folder(data, SENSOR).display()
-        );
-    }
-    let spool = Mutex::new(spool);
     let hours: Vec<_> = world.hours().collect();
     let (next, events) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || -> Result<()> {
         while let Some(&hour) = hours.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
             let received = world.hour(hour);
             events.fetch_add(received.queries.len() as u64, Ordering::Relaxed);
-            write_hour(world, data, &spool, hour, &received)?;
+            write_hour(world, data, hour, &received)?;
         }
         Ok(())
     };
@@ -58,59 +46,46 @@ pub fn write(world: &World, data: &Path) -> Result<u64> {
     Ok(events.into_inner())
 }
 
-fn write_hour(
-    world: &World,
-    data: &Path,
-    spool: &Mutex<Spool>,
-    hour: Hour,
-    received: &Received,
-) -> Result<()> {
-    let recorded = world.recorded(hour.start()..hour.end());
-    let segments = {
-        let mut spool = spool.lock().ok().context("another thread gave up on the spool")?;
-        let mut append =
-            |table, batch: &RecordBatch, first| spool.append(table, batch, first).map_err(|(_, error)| error);
-        let first = received.queries.first().map_or(hour.start(), |query| query.ts);
-        for queries in received.queries.chunks(BATCH) {
-            append(&schema::events::TABLE, &events(world, &received.callers, queries)?, first)?;
-        }
-        for part in recorded {
-            let presences = tables::presences(SENSOR, &world.keyspace, part.start, part.end)?;
-            append(&schema::presences::TABLE, &presences, hour.start())?;
-        }
-        for (number, outage) in world.outages.iter().enumerate() {
-            if Hour::of(outage.start) == hour {
-                let reason = if number % 2 == 0 { Reason::Stopped } else { Reason::Killed };
-                let gap = Gap { start: outage.start, end: outage.end, reason };
-                append(&schema::gaps::TABLE, &tables::gaps(SENSOR, &[gap])?, outage.start)?;
-            }
-        }
-        spool.close_all()?
+fn write_hour(world: &World, data: &Path, hour: Hour, received: &Received) -> Result<()> {
+    let begin = |table: &'static Table, first: Micros| {
+        let name = FileName { sensor: SENSOR.to_owned(), start: first.div_euclid(SECOND), part: 0 };
+        // What can be made again need not survive a crash; the file would sync folders that it creates.
+        std::fs::create_dir_all(data.join(hour.folder(table.name)))?;
+        anyhow::Ok(PartitionFile::create(data, &Segment { table, hour, name })?)
     };
-    for segment in segments {
-        seal(data, &segment, &mut Geo::default())?;
+    let write = |table, first, rows: &[RecordBatch]| -> Result<()> {
+        if !rows.is_empty() {
+            let mut file = begin(table, first)?;
+            rows.iter().try_for_each(|rows| file.write(rows))?;
+            file.finish_unsynced()?;
+        }
+        Ok(())
+    };
+    let mut rows = Rows::new(&world.keyspace, &received.callers);
+    if let Some(first) = received.queries.first() {
+        let mut file = begin(&schema::events::TABLE, first.ts)?;
+        for queries in received.queries.chunks(BATCH) {
+            file.write(&rows.take(queries))?;
+        }
+        file.finish_unsynced()?;
+    }
+    let presences: Vec<_> = world
+        .recorded(hour.start()..hour.end())
+        .into_iter()
+        .map(|part| tables::presences(SENSOR, &world.keyspace, part.start, part.end))
+        .collect::<Result<_, _>>()?;
+    write(&schema::presences::TABLE, hour.start(), &presences)?;
+    let metrics = metrics::rows(world, hour, &received.queries, &mut rows)?;
+    write(&schema::system_metrics::TABLE, hour.start(), metrics.as_slice())?;
+    let outages = world.outages.iter().enumerate().filter(|(_, outage)| Hour::of(outage.start) == hour);
+    let gaps: Vec<_> = outages
+        .map(|(number, outage)| {
+            let reason = if number % 2 == 0 { Reason::Stopped } else { Reason::Killed };
+            Gap { start: outage.start, end: outage.end, reason }
+        })
+        .collect();
+    if let [first, ..] = &gaps[..] {
+        write(&schema::gaps::TABLE, first.start, &[tables::gaps(SENSOR, &gaps)?])?;
     }
     Ok(())
-}
-
-/// The rows of `queries`, with the origin that a sensor would find in its geo files.
-fn events(world: &World, callers: &[Caller], queries: &[Query]) -> Result<RecordBatch> {
-    let mut rows = Rows::new(SENSOR);
-    let mut datagram = Vec::new();
-    let caller = |query: &Query| &callers[query.caller as usize];
-    for query in queries {
-        rows.push(query.event(caller(query), &world.keyspace, &mut datagram));
-    }
-    let batch = rows.take();
-    let origins = || queries.iter().map(|query| network_of(caller(query).address.ip()));
-    let known: [(&str, ArrayRef); 3] = [
-        ("asn", Arc::new(UInt32Array::from_iter_values(origins().map(|network| network.asn)))),
-        ("as_organization", Arc::new(StringArray::from_iter_values(origins().map(Network::organization)))),
-        ("country", Arc::new(StringArray::from_iter_values(origins().map(|network| network.country)))),
-    ];
-    let mut columns = batch.columns().to_vec();
-    for (name, column) in known {
-        columns[batch.schema().index_of(name)?] = column;
-    }
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }

@@ -44,12 +44,17 @@ pub struct Query {
 }
 
 impl Query {
+    /// What its transaction id begins with.
+    #[must_use]
+    pub fn transaction(&self, caller: &Caller) -> [u8; 8] {
+        let chance = Chance::new(self.ts as u64).of(self.presence.into()).of(caller.address.port().into());
+        chance.number().to_be_bytes()
+    }
+
     /// The row that a sensor writes, except for its origin. `datagram` is overwritten.
     #[must_use]
     pub fn event(&self, caller: &Caller, keyspace: &Keyspace, datagram: &mut Vec<u8>) -> Event {
         use Method::{AnnouncePeer, FindNode, GetPeers, SampleInfohashes};
-        let transaction =
-            Chance::new(self.ts as u64).of(self.presence.into()).of(caller.address.port().into());
         let announces = self.method == AnnouncePeer;
         let more = caller.family.announces_more;
         let mut event = Event {
@@ -62,9 +67,7 @@ impl Query {
             local_port: keyspace.sockets()[keyspace.socket_of(self.presence)].port(),
             querier_id: Some(caller.id),
             client_version: caller.family.version.map(|version| Short::cut(&version)),
-            transaction_id: Some(Short::cut(
-                &transaction.number().to_be_bytes()[..caller.family.transaction],
-            )),
+            transaction_id: Some(Short::cut(&self.transaction(caller)[..caller.family.transaction])),
             read_only: caller.family.read_only,
             implied_port: (announces && more).then_some(true),
             announced_port: announces.then_some(caller.address.port()),

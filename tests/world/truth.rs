@@ -110,7 +110,7 @@ fn visibilities(world: &World, day: Micros) -> Vec<(IpAddr, Id, f64)> {
         client.stays(&(day..day + DAY), &world.settings.society, &world.torrents, &mut stays);
         let first = day == world.time().start;
         for stay in stays.iter().filter(|stay| first || stay.online.start >= day) {
-            let contacts = world.contacts(&stay.caller);
+            let contacts = world.contacts(&presences, &stay.caller, day);
             for &torrent in &stay.torrents {
                 if !seen.insert(torrent) {
                     continue;

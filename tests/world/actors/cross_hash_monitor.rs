@@ -19,7 +19,7 @@ pub(super) const KIND: Kind = Kind {
         },
         Parameter {
             name: "visibility",
-            unit: "0–1",
+            unit: "0–1, mean",
             reference: 1.0,
             tuning: (0.95, 1.0),
             evaluation: (0.8, 0.9),
@@ -33,7 +33,7 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
     let count = drawn.count("hashes");
     let infohashes: Vec<_> = (0..count).map(|_| script.infohash()).collect();
     let tracks: Vec<_> =
-        infohashes.iter().map(|&id| script.track(party, Some(id), drawn.get("visibility"))).collect();
+        infohashes.iter().map(|&id| script.pair(party, id, drawn.get("visibility"))).collect();
     let time = script.time();
     let mut day = time.start;
     while day < time.end {

@@ -32,6 +32,13 @@ pub(super) const KIND: Kind = Kind {
             tuning: (0.78, 0.9),
             evaluation: (0.6, 0.75),
         },
+        Parameter {
+            name: "visibility",
+            unit: "0–1, mean",
+            reference: 1.0,
+            tuning: (0.95, 1.0),
+            evaluation: (0.8, 0.9),
+        },
     ],
     plan,
 };
@@ -57,7 +64,7 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
             if script.draw().unit() >= drawn.get("coverage") {
                 continue;
             }
-            let track = script.track(party, Some(infohash), 1.0);
+            let track = script.pair(party, infohash, drawn.get("visibility"));
             for &at in &days {
                 let apart = script.draw().between(0, TOGETHER);
                 script.look_up(track, infohash, at + apart);

@@ -20,7 +20,7 @@ pub(super) const KIND: Kind = Kind {
         },
         Parameter {
             name: "visibility",
-            unit: "0–1",
+            unit: "0–1, mean",
             reference: 0.5,
             tuning: (0.4, 0.6),
             evaluation: (0.2, 0.35),
@@ -39,7 +39,7 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
     let mut tracks = Vec::new();
     for n in 0..count {
         let infohash = script.infohash();
-        let track = script.track(party, Some(infohash), drawn.get("visibility"));
+        let track = script.pair(party, infohash, drawn.get("visibility"));
         let mut at = time.start + ROUND * n / count;
         while at < time.end {
             let later = script.draw().between(0, 30 * SECOND);

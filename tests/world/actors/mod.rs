@@ -2,7 +2,9 @@
 //!
 //! A kind of actor declares its parameters with one reference value and two ranges that do not
 //! overlap: thresholds are tuned on the one and judged on the other. What it does is planned when the
-//! world is made: [`script`] keeps the plan, and counts what of it can be observed.
+//! world is made: [`script`] keeps the plan, and counts what of it can be observed. How likely a lookup is
+//! to reach us is drawn for each pair of address and infohash, around a parameter; the parties of the
+//! dead-drop checker have exactly that of the parameter.
 
 mod cross_hash_monitor;
 mod dead_drop_checker;

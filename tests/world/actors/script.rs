@@ -262,6 +262,13 @@ impl Script<'_> {
         self.actor.tracks.len() - 1
     }
 
+    /// `party` is after `infohash`, and how visible its lookups are is drawn for the pair: uniformly
+    /// around `mean`, as far as half the way to the nearer of 0 and 1.
+    pub fn pair(&mut self, party: usize, infohash: Id, mean: f64) -> usize {
+        let away = mean.min(1.0 - mean) * (self.draw().unit() - 0.5);
+        self.track(party, Some(infohash), mean + away)
+    }
+
     /// A lookup that reaches up to three of our presences within seconds.
     pub fn look_up(&mut self, track: usize, target: Id, at: Micros) {
         let chance = self.draw();

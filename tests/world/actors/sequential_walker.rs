@@ -27,7 +27,7 @@ pub(super) const KIND: Kind = Kind {
         },
         Parameter {
             name: "visibility",
-            unit: "0–1",
+            unit: "0–1, mean",
             reference: 1.0,
             tuning: (0.9, 1.0),
             evaluation: (0.7, 0.85),
@@ -48,7 +48,7 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
     let mut tracks = Vec::new();
     for n in 0..count {
         let target = with_prefix(FIRST + n * PREFIXES / count, script.infohash());
-        let track = script.track(party, Some(target), drawn.get("visibility"));
+        let track = script.pair(party, target, drawn.get("visibility"));
         script.look_up(track, target, start + n as i64 * step);
         tracks.push(track);
     }

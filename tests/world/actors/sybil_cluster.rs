@@ -24,6 +24,13 @@ pub(super) const KIND: Kind = Kind {
             tuning: (8.0, 14.0),
             evaluation: (4.0, 6.0),
         },
+        Parameter {
+            name: "visibility",
+            unit: "0–1, mean",
+            reference: 1.0,
+            tuning: (0.95, 1.0),
+            evaluation: (0.8, 0.9),
+        },
     ],
     plan,
 };
@@ -38,7 +45,8 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
     let infohashes: Vec<_> = (0..drawn.count("hashes")).map(|_| script.infohash()).collect();
     let mut tracks = vec![Vec::new(); parties.len()];
     for (&party, tracks) in parties.iter().zip(&mut tracks) {
-        tracks.extend(infohashes.iter().map(|&infohash| script.track(party, Some(infohash), 1.0)));
+        tracks
+            .extend(infohashes.iter().map(|&infohash| script.pair(party, infohash, drawn.get("visibility"))));
     }
     let time = script.time();
     let mut round = time.start;
