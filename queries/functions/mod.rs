@@ -3,10 +3,13 @@
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
 //! notebook see the same set. What functions of one kind share is in [`timestamps`].
 
+mod components;
+mod crowded_stretches;
 mod gap_squares;
 mod hash64;
 mod ip_text;
 mod max_in_window;
+mod occasions;
 mod operator;
 mod seconds;
 mod timestamps;
@@ -30,7 +33,13 @@ pub fn scalar() -> Vec<ScalarUDF> {
 /// The aggregate functions.
 #[must_use]
 pub fn aggregate() -> Vec<AggregateUDF> {
-    vec![gap_squares::function(), max_in_window::function()]
+    vec![
+        components::function(),
+        crowded_stretches::function(),
+        gap_squares::function(),
+        max_in_window::function(),
+        occasions::function(),
+    ]
 }
 
 /// Registers every function.
