@@ -7,8 +7,10 @@ mod gap_squares;
 mod hash64;
 mod ip_text;
 mod max_in_window;
+mod median_gap;
 mod operator;
 mod seconds;
+mod shared_prefix_bits;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -24,13 +26,19 @@ use std::sync::Arc;
 /// The scalar functions.
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
-    vec![hash64::function(), ip_text::function(), operator::function(), seconds::function()]
+    vec![
+        hash64::function(),
+        ip_text::function(),
+        operator::function(),
+        seconds::function(),
+        shared_prefix_bits::function(),
+    ]
 }
 
 /// The aggregate functions.
 #[must_use]
 pub fn aggregate() -> Vec<AggregateUDF> {
-    vec![gap_squares::function(), max_in_window::function()]
+    vec![gap_squares::function(), max_in_window::function(), median_gap::function()]
 }
 
 /// Registers every function.
