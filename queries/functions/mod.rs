@@ -9,6 +9,7 @@ mod ip_text;
 mod max_in_window;
 mod operator;
 mod seconds;
+mod shared_prefix_bits;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -24,7 +25,13 @@ use std::sync::Arc;
 /// The scalar functions.
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
-    vec![hash64::function(), ip_text::function(), operator::function(), seconds::function()]
+    vec![
+        hash64::function(),
+        ip_text::function(),
+        operator::function(),
+        seconds::function(),
+        shared_prefix_bits::function(),
+    ]
 }
 
 /// The aggregate functions.
