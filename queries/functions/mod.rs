@@ -9,9 +9,11 @@ mod gap_squares;
 mod hash64;
 mod ip_text;
 mod max_in_window;
+mod median_gap;
 mod occasions;
 mod operator;
 mod seconds;
+mod shared_prefix_bits;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -27,7 +29,13 @@ use std::sync::Arc;
 /// The scalar functions.
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
-    vec![hash64::function(), ip_text::function(), operator::function(), seconds::function()]
+    vec![
+        hash64::function(),
+        ip_text::function(),
+        operator::function(),
+        seconds::function(),
+        shared_prefix_bits::function(),
+    ]
 }
 
 /// The aggregate functions.
@@ -38,6 +46,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         crowded_stretches::function(),
         gap_squares::function(),
         max_in_window::function(),
+        median_gap::function(),
         occasions::function(),
     ]
 }
