@@ -27,6 +27,10 @@ tables! {
     hash_behavior_profiles,
     operators,
     operator_profiles,
+    rendezvous_events,
+    coordination,
+    operator_clusters,
+    campaigns,
 }
 
 /// The derived table called `name`, without its `derived.` prefix.

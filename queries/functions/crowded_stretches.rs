@@ -5,7 +5,7 @@
 //! included, with that many keys, and windows that share a row make one stretch. `key` is a BIGINT
 //! UNSIGNED, such as a `hash64`; `window` and `least` are constants.
 
-use super::timestamps::{Fold, constant, over_rows, timestamp_type};
+use super::timestamps::{Fold, constant_count, constant_micros, over_rows, timestamp_type};
 use datafusion::arrow::array::{ArrayRef, ListArray, StructArray, TimestampMicrosecondArray};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
@@ -40,8 +40,7 @@ struct Crowds {
 
 impl Crowds {
     fn new(args: &AccumulatorArgs) -> Result<Self> {
-        let least = usize::try_from(constant(args, 3)?).unwrap_or_default().max(1);
-        Ok(Self { window: constant(args, 2)?, least })
+        Ok(Self { window: constant_micros(args, 2)?, least: constant_count(args, 3)?.max(1) })
     }
 
     /// First and last row of every stretch in `rows` of time and key.

@@ -5,7 +5,7 @@
 //! timestamps, a part of the data that also reads `window` before its beginning finds exactly the
 //! stretches that end in it, and the largest over all parts is the largest over the whole.
 
-use super::timestamps::{Fold, constant, over_time, timestamp_type};
+use super::timestamps::{Fold, constant_micros, over_time, timestamp_type};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -26,7 +26,7 @@ struct Busiest {
 
 impl Busiest {
     fn new(args: &AccumulatorArgs) -> Result<Self> {
-        Ok(Self { window: constant(args, 1)?, since: constant(args, 2)? })
+        Ok(Self { window: constant_micros(args, 1)?, since: constant_micros(args, 2)? })
     }
 }
 

@@ -7,9 +7,11 @@ mod components;
 mod crowded_stretches;
 mod gap_squares;
 mod hash64;
+mod hourly_profile;
 mod ip_text;
 mod max_in_window;
 mod median_gap;
+mod network;
 mod occasions;
 mod operator;
 mod seconds;
@@ -32,6 +34,7 @@ pub fn scalar() -> Vec<ScalarUDF> {
     vec![
         hash64::function(),
         ip_text::function(),
+        network::function(),
         operator::function(),
         seconds::function(),
         shared_prefix_bits::function(),
@@ -45,6 +48,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         components::function(),
         crowded_stretches::function(),
         gap_squares::function(),
+        hourly_profile::function(),
         max_in_window::function(),
         median_gap::function(),
         occasions::function(),

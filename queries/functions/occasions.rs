@@ -4,14 +4,16 @@
 //! What happens in one session is one coincidence, however many timestamps it leaves: a count of
 //! occasions is what may be compared with chance. `gap` is a constant.
 
-use super::timestamps::{Fold, constant, over_time};
+use super::timestamps::{Fold, constant_micros, over_time};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::AggregateUDF;
 
 pub(super) fn function() -> AggregateUDF {
     let constants = vec![DataType::Duration(TimeUnit::Microsecond)];
-    over_time("occasions", constants, DataType::Int64, |args| Ok(Occasions { gap: constant(args, 1)? }))
+    over_time("occasions", constants, DataType::Int64, |args| {
+        Ok(Occasions { gap: constant_micros(args, 1)? })
+    })
 }
 
 #[derive(Debug)]

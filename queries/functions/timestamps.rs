@@ -234,8 +234,7 @@ impl<'a, const N: usize> Input<'a, N> {
     fn row(&self, row: usize) -> Option<[i64; N]> {
         let given =
             self.columns.iter().all(|(_, nulls)| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
-        let kept = self.filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-        (given && kept).then(|| std::array::from_fn(|column| self.columns[column].0[row]))
+        (given && keeps(self.filter, row)).then(|| std::array::from_fn(|column| self.columns[column].0[row]))
     }
 }
 
@@ -265,6 +264,11 @@ impl<F: Fold, const N: usize> Accumulator for Rows<F, N> {
     }
 }
 
+/// Whether the filter of an aggregate lets a row through.
+pub(super) fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+}
+
 fn list(offsets: OffsetBuffer<i32>, values: Int64Array) -> Result<ListArray> {
     let DataType::List(field) = list_type() else { return internal_err!("a list is a list") };
     Ok(ListArray::try_new(field, offsets, Arc::new(values), None)?)
@@ -274,17 +278,31 @@ fn slice(lists: &ListArray, row: usize) -> Result<Int64Array> {
     Ok(lists.value(row).as_primitive::<Int64Type>().clone())
 }
 
-/// The constant that stands at `index` among the arguments: a count, or the microseconds of a
-/// timestamp or a duration. Only constants will do: the last stage of an aggregation no longer sees
-/// the rows.
-pub(super) fn constant(args: &AccumulatorArgs, index: usize) -> Result<i64> {
-    let value = args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))?;
-    match value {
-        ColumnarValue::Scalar(
-            ScalarValue::Int64(Some(number))
-            | ScalarValue::TimestampMicrosecond(Some(number), _)
-            | ScalarValue::DurationMicrosecond(Some(number)),
-        ) => Ok(number),
-        _ => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
+/// The microseconds of the constant timestamp or duration that stands at `index` among the
+/// arguments. Only constants will do: the last stage of an aggregation no longer sees the rows.
+pub(super) fn constant_micros(args: &AccumulatorArgs, index: usize) -> Result<i64> {
+    match constant(args, index)? {
+        ScalarValue::TimestampMicrosecond(Some(micros), _)
+        | ScalarValue::DurationMicrosecond(Some(micros)) => Ok(micros),
+        _ => plan_err!("argument {} of {} must be a constant time", index + 1, args.name),
+    }
+}
+
+/// The constant count that stands at `index` among the arguments.
+pub(super) fn constant_count(args: &AccumulatorArgs, index: usize) -> Result<usize> {
+    let count = match constant(args, index)? {
+        ScalarValue::Int64(Some(count)) => usize::try_from(count).ok(),
+        _ => None,
+    };
+    let Some(count) = count else {
+        return plan_err!("argument {} of {} must be a constant count", index + 1, args.name);
+    };
+    Ok(count)
+}
+
+fn constant(args: &AccumulatorArgs, index: usize) -> Result<ScalarValue> {
+    match args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))? {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(_) => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
     }
 }

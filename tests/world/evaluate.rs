@@ -50,6 +50,28 @@ const FINDINGS: &[Findings] = &[
         sql: "SELECT operator AS subject, classification AS label FROM derived.operator_profiles \
               WHERE classification NOT IN ('normal_client', 'unknown')",
     },
+    Findings {
+        table: "rendezvous_events",
+        tier: "rule",
+        sql: "SELECT concat_ws(' ', operator, infohash) AS subject, kind AS label \
+              FROM derived.rendezvous_events WHERE kind <> 'RETURN_VISIT'",
+    },
+    Findings {
+        table: "coordination",
+        tier: "rule",
+        sql: "SELECT unnest(make_array(operator_a, operator_b)) AS subject, 'coordinated' AS label \
+              FROM derived.coordination WHERE explained_by IS NULL",
+    },
+    Findings {
+        table: "operator_clusters",
+        tier: "rule",
+        sql: "SELECT unnest(members) AS subject, 'clustered' AS label FROM derived.operator_clusters",
+    },
+    Findings {
+        table: "campaigns",
+        tier: "rule",
+        sql: "SELECT unnest(members) AS subject, kind AS label FROM derived.campaigns",
+    },
 ];
 
 /// The tier of what was planted for a detector that does not take part.
