@@ -76,7 +76,15 @@ fn the_summary_shows_the_actors_of_the_sample() {
     let data = sample();
     let data = data.path().to_str().expect("UTF-8");
     let summary = answer("analyze", &["report", "--data", data]);
-    for expected in ["Activity by day", "Behaviour labels", "Strongest signals", "periodic_lookup_target"] {
+    for expected in [
+        "Newest sealed day",
+        "Activity by day",
+        "Behaviour labels",
+        "Strongest signals",
+        "periodic_lookup_target",
+        "Operator classes",
+        "Top operators",
+    ] {
         assert!(summary.contains(expected), "no {expected} in:\n{summary}");
     }
     let behavior = answer("analyze", &["report", "--behavior", "--data", data, "--limit", "0"]);
@@ -256,8 +264,8 @@ fn the_same_answer_takes_no_second_computation() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(expected), "{said}");
     };
-    const DAYS: usize = 7;
-    let files = queries::TABLES.iter().map(|table| if table.grain == Grain::Window { 1 } else { DAYS });
+    // Seven days of every day table, and one file of every other.
+    let files = queries::TABLES.iter().map(|table| if table.grain == Grain::Window { 1 } else { 7 });
     let files: usize = files.sum();
     count(&format!("computed {files} files, 0 were up to date"));
     count(&format!("computed 0 files, {files} were up to date"));

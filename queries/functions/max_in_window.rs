@@ -5,7 +5,7 @@
 //! timestamps, a part of the data that also reads `window` before its beginning finds exactly the
 //! stretches that end in it, and the largest over all parts is the largest over the whole.
 
-use super::timestamps::{Fold, constant_micros, over_time};
+use super::timestamps::{Fold, constant_micros, over_time, timestamp_type};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -13,8 +13,7 @@ use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
 
 pub(super) fn function() -> AggregateUDF {
-    let since = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let constants = vec![DataType::Duration(TimeUnit::Microsecond), since];
+    let constants = vec![DataType::Duration(TimeUnit::Microsecond), timestamp_type()];
     over_time("max_in_window", constants, DataType::Int64, Busiest::new)
 }
 

@@ -3,12 +3,19 @@
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
 //! notebook see the same set. What functions of one kind share is in [`timestamps`].
 
+mod components;
+mod crowded_stretches;
 mod gap_squares;
 mod hash64;
+mod hourly_profile;
 mod ip_text;
 mod max_in_window;
+mod median_gap;
+mod network;
+mod occasions;
 mod operator;
 mod seconds;
+mod shared_prefix_bits;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -25,13 +32,28 @@ use std::sync::Arc;
 /// The scalar functions.
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
-    vec![hash64::function(), ip_text::function(), operator::function(), seconds::function()]
+    vec![
+        hash64::function(),
+        ip_text::function(),
+        network::function(),
+        operator::function(),
+        seconds::function(),
+        shared_prefix_bits::function(),
+    ]
 }
 
 /// The aggregate functions.
 #[must_use]
 pub fn aggregate() -> Vec<AggregateUDF> {
-    vec![gap_squares::function(), max_in_window::function()]
+    vec![
+        components::function(),
+        crowded_stretches::function(),
+        gap_squares::function(),
+        hourly_profile::function(),
+        max_in_window::function(),
+        median_gap::function(),
+        occasions::function(),
+    ]
 }
 
 /// Registers every function.

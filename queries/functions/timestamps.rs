@@ -1,14 +1,12 @@
-//! The part that aggregates over time share: collect the timestamps of every group, then fold
-//! them once, in order.
+//! The part that aggregates over time share: collect the timestamps of every group, or rows of
+//! several numbers of 64 bits, then fold them once, in order.
 //!
 //! All groups live in one accumulator, because one boxed accumulator a group costs twice the time
 //! at half a million groups.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
-use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimeUnit};
 use datafusion::common::{ScalarValue, internal_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -23,7 +21,8 @@ use std::sync::Arc;
 
 /// Folds the timestamps of one group (µs, ascending, perhaps none) into one value.
 pub(super) trait Fold: Debug + Send + Sync + 'static {
-    /// The value of one group.
+    /// The value of one group. For a function over rows of several numbers (see [`over_rows`]) these
+    /// are the numbers of the first row, those of the second, and so on, rows in ascending order.
     fn fold(&self, timestamps: &[i64]) -> ScalarValue;
 }
 
@@ -35,41 +34,58 @@ pub(super) fn over_time<F: Fold>(
     returns: DataType,
     fold: fn(&AccumulatorArgs) -> Result<F>,
 ) -> AggregateUDF {
-    let mut arguments = vec![DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))];
-    arguments.extend(constants);
-    let signature = Signature::exact(arguments, Volatility::Immutable);
-    AggregateUDF::from(OverTime { name, signature, returns, fold })
+    over_rows(name, [timestamp_type()], constants, returns, fold)
 }
 
-/// A function over time; its name tells it from others.
-struct OverTime<F> {
+/// The type of every timestamp.
+pub(super) fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// The aggregate function `name(column, …, constant, …)` that folds the rows of every group, each made
+/// of the columns with the types `row`, all of 64 bits, whose bits are taken as signed integers.
+/// Rows with a null take no part.
+pub(super) fn over_rows<F: Fold, const N: usize>(
+    name: &'static str,
+    row: [DataType; N],
+    constants: Vec<DataType>,
+    returns: DataType,
+    fold: fn(&AccumulatorArgs) -> Result<F>,
+) -> AggregateUDF {
+    let arguments = row.into_iter().chain(constants).collect();
+    let signature = Signature::exact(arguments, Volatility::Immutable);
+    AggregateUDF::from(OverRows::<F, N> { name, signature, returns, fold })
+}
+
+/// A function over rows of `N` numbers; its name tells it from others.
+struct OverRows<F, const N: usize> {
     name: &'static str,
     signature: Signature,
     returns: DataType,
     fold: fn(&AccumulatorArgs) -> Result<F>,
 }
 
-impl<F> Debug for OverTime<F> {
+impl<F, const N: usize> Debug for OverRows<F, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-impl<F> PartialEq for OverTime<F> {
+impl<F, const N: usize> PartialEq for OverRows<F, N> {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl<F> Eq for OverTime<F> {}
+impl<F, const N: usize> Eq for OverRows<F, N> {}
 
-impl<F> Hash for OverTime<F> {
+impl<F, const N: usize> Hash for OverRows<F, N> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
     }
 }
 
-impl<F: Fold> AggregateUDFImpl for OverTime<F> {
+impl<F: Fold, const N: usize> AggregateUDFImpl for OverRows<F, N> {
     fn name(&self) -> &str {
         self.name
     }
@@ -83,12 +99,12 @@ impl<F: Fold> AggregateUDFImpl for OverTime<F> {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Timestamps::new((self.fold)(&args)?)))
+        Ok(Box::new(Rows::<F, N>::new((self.fold)(&args)?)))
     }
 
-    /// What travels between the stages of an aggregation is the list of timestamps.
+    /// What travels between the stages of an aggregation is the list of all numbers, row by row.
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(format!("{}[timestamps]", args.name), list_type(), true))])
+        Ok(vec![Arc::new(Field::new(format!("{}[rows]", args.name), list_type(), true))])
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -96,7 +112,7 @@ impl<F: Fold> AggregateUDFImpl for OverTime<F> {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Timestamps::new((self.fold)(&args)?)))
+        Ok(Box::new(Rows::<F, N>::new((self.fold)(&args)?)))
     }
 }
 
@@ -104,34 +120,34 @@ fn list_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true)))
 }
 
-/// Timestamps per group.
+/// Rows per group.
 #[derive(Debug)]
-struct Timestamps<F> {
-    groups: Vec<Vec<i64>>,
+struct Rows<F, const N: usize> {
+    groups: Vec<Vec<[i64; N]>>,
     held: usize,
     fold: F,
 }
 
-impl<F: Fold> Timestamps<F> {
+impl<F: Fold, const N: usize> Rows<F, N> {
     fn new(fold: F) -> Self {
         Self { groups: Vec::new(), held: 0, fold }
     }
 
-    fn push(&mut self, group: usize, timestamp: i64) {
-        let timestamps = &mut self.groups[group];
-        let before = timestamps.capacity();
-        timestamps.push(timestamp);
-        self.held += timestamps.capacity() - before;
+    fn push(&mut self, group: usize, row: [i64; N]) {
+        let rows = &mut self.groups[group];
+        let before = rows.capacity();
+        rows.push(row);
+        self.held += rows.capacity() - before;
     }
 
-    fn take(&mut self, emit_to: EmitTo) -> Vec<Vec<i64>> {
+    fn take(&mut self, emit_to: EmitTo) -> Vec<Vec<[i64; N]>> {
         let taken = emit_to.take_needed(&mut self.groups);
         self.held -= taken.iter().map(Vec::capacity).sum::<usize>();
         taken
     }
 }
 
-impl<F: Fold> GroupsAccumulator for Timestamps<F> {
+impl<F: Fold, const N: usize> GroupsAccumulator for Rows<F, N> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -140,27 +156,27 @@ impl<F: Fold> GroupsAccumulator for Timestamps<F> {
         total_num_groups: usize,
     ) -> Result<()> {
         self.groups.resize_with(total_num_groups, Vec::new);
-        let timestamps = values[0].as_primitive::<TimestampMicrosecondType>();
+        let input = Input::<N>::new(values, opt_filter);
         for (row, &group) in group_indices.iter().enumerate() {
-            if timestamps.is_valid(row) && keeps(opt_filter, row) {
-                self.push(group, timestamps.value(row));
+            if let Some(numbers) = input.row(row) {
+                self.push(group, numbers);
             }
         }
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let values = self.take(emit_to).into_iter().map(|mut timestamps| {
-            timestamps.sort_unstable();
-            self.fold.fold(&timestamps)
+        let values = self.take(emit_to).into_iter().map(|mut rows| {
+            rows.sort_unstable();
+            self.fold.fold(rows.as_flattened())
         });
         ScalarValue::iter_to_array(values)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let groups = self.take(emit_to);
-        let offsets = OffsetBuffer::from_lengths(groups.iter().map(Vec::len));
-        let values = Int64Array::from_iter_values(groups.into_iter().flatten());
+        let offsets = OffsetBuffer::from_lengths(groups.iter().map(|rows| N * rows.len()));
+        let values = Int64Array::from_iter_values(groups.into_iter().flatten().flatten());
         Ok(vec![Arc::new(list(offsets, values)?)])
     }
 
@@ -173,8 +189,8 @@ impl<F: Fold> GroupsAccumulator for Timestamps<F> {
         self.groups.resize_with(total_num_groups, Vec::new);
         let lists = values[0].as_list::<i32>();
         for (row, &group) in group_indices.iter().enumerate() {
-            for &timestamp in slice(lists, row)?.values() {
-                self.push(group, timestamp);
+            for &numbers in slice(lists, row)?.values().as_chunks().0 {
+                self.push(group, numbers);
             }
         }
         Ok(())
@@ -185,21 +201,45 @@ impl<F: Fold> GroupsAccumulator for Timestamps<F> {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let timestamps = values[0].as_primitive::<TimestampMicrosecondType>();
-        let kept: Vec<bool> =
-            (0..timestamps.len()).map(|row| timestamps.is_valid(row) && keeps(opt_filter, row)).collect();
-        let offsets = OffsetBuffer::from_lengths(kept.iter().map(|&kept| usize::from(kept)));
-        let values = kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(row, _)| timestamps.value(row));
-        Ok(vec![Arc::new(list(offsets, Int64Array::from_iter_values(values))?)])
+        let input = Input::<N>::new(values, opt_filter);
+        let rows: Vec<_> = (0..values[0].len()).map(|row| input.row(row)).collect();
+        let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.map_or(0, |_| N)));
+        let values = Int64Array::from_iter_values(rows.into_iter().flatten().flatten());
+        Ok(vec![Arc::new(list(offsets, values)?)])
     }
 
     fn size(&self) -> usize {
-        self.groups.capacity() * size_of::<Vec<i64>>() + self.held * size_of::<i64>()
+        self.groups.capacity() * size_of::<Vec<[i64; N]>>() + self.held * size_of::<[i64; N]>()
+    }
+}
+
+/// The columns of a batch that make up its rows.
+struct Input<'a, const N: usize> {
+    columns: [(ScalarBuffer<i64>, Option<NullBuffer>); N],
+    filter: Option<&'a BooleanArray>,
+}
+
+impl<'a, const N: usize> Input<'a, N> {
+    /// The first `N` of `values`; what follows are constants.
+    fn new(values: &[ArrayRef], filter: Option<&'a BooleanArray>) -> Self {
+        let columns = std::array::from_fn(|column| {
+            let data = values[column].to_data();
+            let bits = ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len());
+            (bits, values[column].nulls().cloned())
+        });
+        Self { columns, filter }
+    }
+
+    /// The numbers of a row, unless one is null or the filter leaves it out.
+    fn row(&self, row: usize) -> Option<[i64; N]> {
+        let given =
+            self.columns.iter().all(|(_, nulls)| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
+        (given && keeps(self.filter, row)).then(|| std::array::from_fn(|column| self.columns[column].0[row]))
     }
 }
 
 /// For the rare places where DataFusion wants one accumulator a group.
-impl<F: Fold> Accumulator for Timestamps<F> {
+impl<F: Fold, const N: usize> Accumulator for Rows<F, N> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         GroupsAccumulator::update_batch(self, values, &vec![0; values[0].len()], None, 1)
     }
@@ -224,7 +264,8 @@ impl<F: Fold> Accumulator for Timestamps<F> {
     }
 }
 
-fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
+/// Whether the filter of an aggregate lets a row through.
+pub(super) fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
@@ -240,12 +281,28 @@ fn slice(lists: &ListArray, row: usize) -> Result<Int64Array> {
 /// The microseconds of the constant timestamp or duration that stands at `index` among the
 /// arguments. Only constants will do: the last stage of an aggregation no longer sees the rows.
 pub(super) fn constant_micros(args: &AccumulatorArgs, index: usize) -> Result<i64> {
-    let value = args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))?;
-    match value {
-        ColumnarValue::Scalar(
-            ScalarValue::TimestampMicrosecond(Some(micros), _)
-            | ScalarValue::DurationMicrosecond(Some(micros)),
-        ) => Ok(micros),
-        _ => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
+    match constant(args, index)? {
+        ScalarValue::TimestampMicrosecond(Some(micros), _)
+        | ScalarValue::DurationMicrosecond(Some(micros)) => Ok(micros),
+        _ => plan_err!("argument {} of {} must be a constant time", index + 1, args.name),
+    }
+}
+
+/// The constant count that stands at `index` among the arguments.
+pub(super) fn constant_count(args: &AccumulatorArgs, index: usize) -> Result<usize> {
+    let count = match constant(args, index)? {
+        ScalarValue::Int64(Some(count)) => usize::try_from(count).ok(),
+        _ => None,
+    };
+    let Some(count) = count else {
+        return plan_err!("argument {} of {} must be a constant count", index + 1, args.name);
+    };
+    Ok(count)
+}
+
+fn constant(args: &AccumulatorArgs, index: usize) -> Result<ScalarValue> {
+    match args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))? {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(_) => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
     }
 }

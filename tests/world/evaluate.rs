@@ -32,11 +32,47 @@ struct Findings {
 }
 
 /// Every detector that takes part.
-const FINDINGS: &[Findings] = &[Findings {
-    table: "hash_behavior_profiles",
-    tier: "rule",
-    sql: "SELECT infohash AS subject, unnest(classifications) AS label FROM derived.hash_behavior_profiles",
-}];
+const FINDINGS: &[Findings] = &[
+    Findings {
+        table: "hash_behavior_profiles",
+        tier: "rule",
+        sql: "SELECT infohash AS subject, unnest(classifications) AS label FROM derived.hash_behavior_profiles",
+    },
+    Findings {
+        table: "operators",
+        tier: "rule",
+        sql: "SELECT operator AS subject, classification AS label FROM derived.operators \
+              WHERE classification <> 'MIXED'",
+    },
+    Findings {
+        table: "operator_profiles",
+        tier: "rule",
+        sql: "SELECT operator AS subject, classification AS label FROM derived.operator_profiles \
+              WHERE classification NOT IN ('normal_client', 'unknown')",
+    },
+    Findings {
+        table: "rendezvous_events",
+        tier: "rule",
+        sql: "SELECT concat_ws(' ', operator, infohash) AS subject, kind AS label \
+              FROM derived.rendezvous_events WHERE kind <> 'RETURN_VISIT'",
+    },
+    Findings {
+        table: "coordination",
+        tier: "rule",
+        sql: "SELECT unnest(make_array(operator_a, operator_b)) AS subject, 'coordinated' AS label \
+              FROM derived.coordination WHERE explained_by IS NULL",
+    },
+    Findings {
+        table: "operator_clusters",
+        tier: "rule",
+        sql: "SELECT unnest(members) AS subject, 'clustered' AS label FROM derived.operator_clusters",
+    },
+    Findings {
+        table: "campaigns",
+        tier: "rule",
+        sql: "SELECT unnest(members) AS subject, kind AS label FROM derived.campaigns",
+    },
+];
 
 /// The tier of what was planted for a detector that does not take part.
 const NO_DETECTOR: &str = "none";

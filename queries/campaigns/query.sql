@@ -1,0 +1,139 @@
+WITH captured AS (
+    SELECT DISTINCT CAST(first_seen AS DATE) AS day
+    FROM derived.operator_days
+),
+extent AS (
+    SELECT count(DISTINCT CAST(first_seen AS DATE)) AS days,
+           seconds(max(last_seen) - min(first_seen)) / 3600 AS hours
+    FROM derived.operator_days
+),
+activity AS (
+    SELECT operator,
+           count(*) AS days,
+           sum(announce_peer) AS announces,
+           max(querier_ids) AS querier_ids
+    FROM derived.operator_days
+    GROUP BY operator
+),
+targets AS (
+    SELECT operator,
+           infohash,
+           count(*) AS days,
+           sum(raw_events) AS raw_events,
+           min(first_seen) AS first_seen,
+           max(last_seen) AS last_seen,
+           min(asn) AS asn,
+           min(country) AS country
+    FROM derived.pair_days
+    GROUP BY operator, infohash
+    HAVING count(*) >= $min_days
+),
+observers AS (
+    SELECT ip_text(targets.operator) AS operator,
+           count(*) AS hashes,
+           sum(raw_events) AS observations,
+           min(first_seen) AS first_seen,
+           max(last_seen) AS last_seen,
+           min(asn) AS asn,
+           min(country) AS country,
+           CASE WHEN max(querier_ids) >= $shared_ids THEN 'shared_ip' END AS explained_by
+    FROM targets
+    JOIN activity ON targets.operator = activity.operator
+    CROSS JOIN extent
+    WHERE announces = 0 AND activity.days >= $min_days AND activity.days >= $min_day_share * extent.days
+    GROUP BY targets.operator
+),
+schedules AS (
+    SELECT operator, asn, country, infohash, mean_interval_h, observations, first_seen, last_seen,
+           lag(mean_interval_h) OVER (PARTITION BY operator ORDER BY mean_interval_h, infohash) AS shorter
+    FROM derived.rendezvous_events
+    CROSS JOIN extent
+    WHERE kind = 'SCHEDULED' AND explained_by IS NULL AND hours >= $min_periods * mean_interval_h
+),
+-- A period begins where the next longer interval is no longer nearly the same.
+periods AS (
+    SELECT *, sum(CASE WHEN mean_interval_h <= shorter * (1 + $same_period) THEN 0 ELSE 1 END) OVER (
+        PARTITION BY operator ORDER BY mean_interval_h, infohash ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS period
+    FROM schedules
+),
+found AS (
+    SELECT concat('persistent_', substr(lpad(to_hex(hash64(operator)), 16, '0'), 1, 8)) AS campaign,
+           'persistent_observer' AS kind,
+           operator,
+           asn,
+           country,
+           make_array(operator) AS members,
+           CAST(1 AS BIGINT) AS operators,
+           CAST(CASE WHEN asn IS NULL THEN 0 ELSE 1 END AS BIGINT) AS asns,
+           CASE WHEN asn IS NOT NULL THEN make_array(concat('AS', asn)) END AS as_numbers,
+           CASE WHEN country IS NOT NULL THEN make_array(country) END AS countries,
+           CAST(NULL AS DOUBLE) AS coordination,
+           CAST(NULL AS DOUBLE) AS period_h,
+           hashes, observations, first_seen, last_seen, explained_by
+    FROM observers
+    UNION ALL
+    SELECT concat('scheduled_', substr(lpad(to_hex(hash64(operator)), 16, '0'), 1, 8), '_',
+                  round(avg(mean_interval_h), 1), 'h'),
+           'scheduled_monitoring',
+           operator,
+           min(asn),
+           min(country),
+           make_array(operator),
+           1,
+           CASE WHEN min(asn) IS NULL THEN 0 ELSE 1 END,
+           CASE WHEN min(asn) IS NOT NULL THEN make_array(concat('AS', min(asn))) END,
+           CASE WHEN min(country) IS NOT NULL THEN make_array(min(country)) END,
+           NULL,
+           avg(mean_interval_h),
+           count(*), sum(observations), min(first_seen), max(last_seen), NULL
+    FROM periods
+    GROUP BY operator, period
+    UNION ALL
+    SELECT concat('distributed_', substr(cluster, 9), '_', operators, 'ops'),
+           'distributed', NULL, NULL, NULL, members, operators, asns, as_numbers, countries, coordination, NULL, hashes,
+           observations, first_seen, last_seen, NULL
+    FROM derived.operator_clusters
+    WHERE operators >= $min_operators AND asns >= $min_asns
+),
+-- How many of the days between its first and its last sign a campaign was captured, and each of its
+-- operators was active.
+spells AS (
+    SELECT campaign, count(*) AS days
+    FROM found
+    JOIN captured ON day BETWEEN CAST(first_seen AS DATE) AND CAST(last_seen AS DATE)
+    GROUP BY campaign
+),
+presence AS (
+    SELECT campaign, count(*) AS operator_days
+    FROM (SELECT campaign, unnest(members) AS operator, first_seen, last_seen FROM found) members
+    JOIN (SELECT ip_text(operator) AS operator, first_seen AS seen FROM derived.operator_days) days
+      ON members.operator = days.operator
+     AND CAST(seen AS DATE) BETWEEN CAST(first_seen AS DATE) AND CAST(last_seen AS DATE)
+    GROUP BY campaign
+)
+SELECT found.campaign,
+       kind,
+       operator,
+       asn,
+       country,
+       operators,
+       members,
+       asns,
+       as_numbers,
+       coalesce(CAST(array_length(countries) AS BIGINT), 0) AS geographic_spread,
+       countries,
+       coordination,
+       period_h,
+       hashes,
+       observations,
+       first_seen,
+       last_seen,
+       seconds(last_seen - first_seen) / 3600 AS duration_h,
+       CAST(operator_days AS DOUBLE) / (operators * days) AS infrastructure_persistence,
+       explained_by,
+       now() AS computed_at
+FROM found
+JOIN spells ON found.campaign = spells.campaign
+JOIN presence ON found.campaign = presence.campaign
+ORDER BY kind, found.campaign

@@ -1,0 +1,54 @@
+//! `hourly_profile(ts) → LIST of DOUBLE`: the share of a group's timestamps in each of the 24 hours of
+//! the day (UTC); all 0 when there is none.
+//!
+//! The inner product of two profiles is the chance that two moments, one drawn from each, fall into
+//! the same hour of the day.
+
+use super::timestamps::{Fold, over_time};
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::AggregateUDF;
+use std::sync::Arc;
+
+const HOUR: i64 = 3_600_000_000;
+const HOURS: usize = 24;
+
+pub(super) fn function() -> AggregateUDF {
+    let returns = DataType::List(Arc::new(Field::new_list_field(DataType::Float64, true)));
+    over_time("hourly_profile", vec![], returns, |_| Ok(Profile))
+}
+
+#[derive(Debug)]
+struct Profile;
+
+/// Shares of `timestamps` (µs) by hour of the day.
+fn shares(timestamps: &[i64]) -> [f64; HOURS] {
+    let mut shares = [0.0; HOURS];
+    let each = 1.0 / timestamps.len() as f64;
+    for timestamp in timestamps {
+        shares[timestamp.div_euclid(HOUR).rem_euclid(HOURS as i64) as usize] += each;
+    }
+    shares
+}
+
+impl Fold for Profile {
+    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
+        let shares = shares(timestamps).map(|share| ScalarValue::Float64(Some(share)));
+        ScalarValue::List(ScalarValue::new_list_nullable(&shares, &DataType::Float64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_those_of_the_day() {
+        let profile = shares(&[0, HOUR - 1, 24 * HOUR + 1, 5 * HOUR, 29 * HOUR, -HOUR, -HOUR, 23 * HOUR]);
+        let expected = |hour: usize| {
+            [(0, 0.375), (5, 0.25), (23, 0.375)].iter().find(|at| at.0 == hour).map_or(0.0, |at| at.1)
+        };
+        assert_eq!(profile.to_vec(), (0..HOURS).map(expected).collect::<Vec<_>>());
+        assert_eq!(shares(&[]), [0.0; HOURS]);
+    }
+}
