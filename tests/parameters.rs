@@ -39,6 +39,9 @@ async fn declared_and_used_parameters_are_the_same() {
         for section in texts.flat_map(sections) {
             used.extend(named(table, section.sql).await);
         }
+        if let Some(live) = table.live {
+            used.extend(named(table, live.sql).await);
+        }
         let arguments = table.views.iter().filter_map(|view| view.argument);
         let mut supplied: BTreeSet<String> =
             arguments.flat_map(Argument::parameters).map(|&name| name.to_owned()).collect();

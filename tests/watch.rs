@@ -5,16 +5,21 @@ use crate::live::program;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use queries::Live;
+use queries::Parameter;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Detectors that take part, by table.
-fn live() -> impl Iterator<Item = (&'static str, Live)> {
-    queries::TABLES.iter().filter_map(|table| Some((table.name, table.live?)))
+/// What the detectors that take part say, by table, with their thresholds filled in.
+fn live() -> impl Iterator<Item = (&'static str, String)> {
+    queries::TABLES.iter().filter_map(|table| {
+        let bind = |sql: String, parameter: &Parameter| {
+            sql.replace(&format!("${}", parameter.name), &parameter.default.to_string())
+        };
+        Some((table.name, table.parameters.iter().fold(table.live?.sql.to_owned(), bind)))
+    })
 }
 
 /// The rows of `captured.events` in order of time, one batch an hour.
@@ -68,8 +73,8 @@ fn the_watch_finds_what_the_tables_say() {
     let path = data.path().to_str().expect("UTF-8");
     answer("analyze", &["compute", "--data", path]);
     let batch: BTreeMap<&str, Said> = live()
-        .map(|(table, live)| {
-            let rows = answer("analyze", &["sql", live.sql, "--data", path, "--format", "json"]);
+        .map(|(table, sql)| {
+            let rows = answer("analyze", &["sql", &sql, "--data", path, "--format", "json"]);
             let rows: Value = serde_json::from_str(&rows).expect("JSON");
             let rows = rows.as_array().expect("rows").clone();
             (table, rows.iter().map(|row| (text(row, "finding"), text(row, "line"))).collect())

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
-use datafusion::common::ScalarValue;
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::SessionContext;
@@ -196,7 +196,7 @@ impl<'a> Watch<'a> {
         let (table, live) = (detector.table, detector.live);
         let only = live.by_operator.then_some(&heard);
         let (context, _) = self.evaluate(history, &BTreeSet::from([table.name]), only).await?;
-        let found = found(&context, table, &live).await?;
+        let found = found(&context, self.config, table, &live).await?;
         let (told, held_back) = self.tell(found, false);
         if held_back && let Some(detector) = self.detectors.get_mut(number) {
             detector.heard.extend(heard);
@@ -228,7 +228,7 @@ impl<'a> Watch<'a> {
         let mut all = Vec::new();
         for detector in &mut self.detectors {
             detector.heard.clear();
-            all.extend(found(&context, detector.table, &detector.live).await?);
+            all.extend(found(&context, self.config, detector.table, &detector.live).await?);
         }
         let (told, _) = self.tell(all, true);
         let today = self.day();
@@ -279,7 +279,14 @@ impl<'a> Watch<'a> {
                 session::register(&context, source, rows.into_view())?;
                 continue;
             }
-            parameters.extend(day_parameters(today));
+            let own = only.is_some() && wanted.contains(table.name);
+            // What is still going on counts as it is: the day's end is put off.
+            let [since, until] = day_parameters(today);
+            parameters.extend(if own {
+                [since, day_parameters(today + 1)[1].clone()]
+            } else {
+                [since, until]
+            });
             let rows = query(&context, table, parameters).await?;
             let schema = schema::table::arrow(table.columns);
             let rows = concat_batches(&schema, &rows.collect().await?)?;
@@ -374,8 +381,15 @@ impl<'a> Watch<'a> {
 }
 
 /// What the live query of a detector says, each row with the number of its name.
-async fn found(context: &SessionContext, table: &'static Table, live: &Live) -> Result<Vec<(u64, Finding)>> {
-    let rows = context.sql(live.sql).await?.collect().await.with_context(|| table.name)?;
+async fn found(
+    context: &SessionContext,
+    config: &Config,
+    table: &'static Table,
+    live: &Live,
+) -> Result<Vec<(u64, Finding)>> {
+    let parameters = config.bind(table);
+    let rows = context.sql(live.sql).await?.with_param_values(ParamValues::from(parameters))?;
+    let rows = rows.collect().await.with_context(|| table.name)?;
     let mut found = Vec::new();
     for batch in rows {
         let text = |name: &str| -> Result<_> {

@@ -32,12 +32,13 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table, View};
+use crate::{Grain, Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
+    retention: Retention::Subjects(&["campaign"]),
     parameters: parameters! {
         /// Days on which a persistent observer is active, and asks for the same infohash. A weekend has
         /// two. Raising it finds only the most patient, and needs as many days of data.

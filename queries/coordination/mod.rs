@@ -32,12 +32,13 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table, View};
+use crate::{Grain, Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
+    retention: Retention::Subjects(&["operator_a", "operator_b"]),
     parameters: parameters! {
         /// Operators that may ask for an infohash for it to say something about two of them. The number of
         /// pairs grows with its square. Raising it costs time and memory and adds popular content.

@@ -27,7 +27,7 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Argument, Retention, Table, View};
+use crate::{Argument, Live, Retention, Table, View};
 use schema::columns;
 
 /// See the module.
@@ -53,6 +53,8 @@ pub const TABLE: Table = Table {
         dead_ratio: Ratio = 0.02 ["0–1"];
         /// `swarm_like` from this share of announces. Raising it keeps only busy swarms.
         swarm_ratio: Ratio = 0.1 ["0–1"];
+        /// Signals from which on `analyze watch` tells of an infohash. Raising it tells of fewer.
+        told_signals: Count = 3 ["labels"];
         /// `swarm_like` from this many addresses. Raising it keeps only large swarms.
         swarm_ips: Count = 20 ["operators"];
     },
@@ -107,5 +109,6 @@ pub const TABLE: Table = Table {
             sql: include_str!("hash.sql"),
         },
     ],
+    live: Some(Live { every: 300, by_operator: false, sql: include_str!("live.sql") }),
     ..folder!()
 };

@@ -25,12 +25,13 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table, View};
+use crate::{Grain, Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
+    retention: Retention::Subjects(&["cluster"]),
     parameters: parameters! {
         /// Operators that may ask for an infohash for it to count in `coordination`, as in that table. Raising
         /// it lets popular content blur the similarity.

@@ -43,7 +43,7 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Table, View};
+use crate::{Live, Table, View};
 use schema::columns;
 
 /// See the module.
@@ -138,5 +138,6 @@ pub const TABLE: Table = Table {
         argument: None,
         sql: include_str!("report.sql"),
     }],
+    live: Some(Live { every: 300, by_operator: false, sql: include_str!("live.sql") }),
     ..folder!()
 };

@@ -36,12 +36,13 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table, View};
+use crate::{Grain, Live, Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
+    retention: Retention::Subjects(&["kind", "operator", "infohash", "first_seen"]),
     parameters: parameters! {
         /// Visits that a schedule needs. Three are the fewest that have two intervals to compare.
         /// Raising it drops most chance findings, and monitors that were seen a few times only.
@@ -125,5 +126,6 @@ pub const TABLE: Table = Table {
         argument: None,
         sql: include_str!("report.sql"),
     }],
+    live: Some(Live { every: 30, by_operator: false, sql: include_str!("live.sql") }),
     ..folder!()
 };
