@@ -193,30 +193,46 @@ pub fn evaluate(settings: &Settings, seeds: u64) -> Result<Verdict> {
             score(&world, &find(&world)?, &mut scores);
         }
     }
-    let mut false_alarms = Vec::new();
+    let mut alarms = BTreeMap::<_, (u64, u64)>::new();
     for null in &NULLS {
-        let mut counts = BTreeMap::<_, (u64, u64)>::new();
         for settings in seeds_of(&null.settings(settings)) {
             eprintln!("null {}, seed {}", null.name, settings.seed);
             for ((table, tier), labels) in find(&World::new(settings)?)? {
                 for (label, subjects) in labels {
-                    let count = counts.entry((table, tier, label)).or_default();
+                    let count =
+                        alarms.entry((table.to_owned(), tier.to_owned(), label, null.name)).or_default();
                     count.0 += 1;
                     count.1 += subjects.len() as u64;
                 }
             }
         }
-        false_alarms.extend(counts.into_iter().map(|((table, tier, label), (worlds, findings))| {
+    }
+    // A label that was found nowhere in a null is worth a line too, and so is one that was planted only.
+    let labels: BTreeSet<_> = scores
+        .keys()
+        .cloned()
+        .chain(alarms.keys().map(|(table, tier, label, _)| (table.clone(), tier.clone(), label.clone())))
+        .filter(|(_, tier, _)| tier != NO_DETECTOR)
+        .collect();
+    let false_alarms = labels.into_iter().flat_map(|(table, tier, label)| {
+        let (alarms, key) = (&alarms, (table, tier, label));
+        NULLS.iter().map(move |null| {
+            let (table, tier, label) = key.clone();
+            let (worlds, findings) = alarms
+                .get(&(table.clone(), tier.clone(), label.clone(), null.name))
+                .copied()
+                .unwrap_or_default();
             FalseAlarm {
                 null: null.name.into(),
-                table: table.into(),
-                tier: tier.into(),
+                table,
+                tier,
                 label,
                 worlds: Share::new(worlds, seeds),
                 findings,
             }
-        }));
-    }
+        })
+    });
+    let false_alarms = false_alarms.collect();
     let judgements = scores.into_iter().map(|((table, tier, label), score): (_, Score)| Judgement {
         recall: Share::new(score.found, score.observable).filter(|_| tier != NO_DETECTOR),
         precision: Share::new(score.right, score.right + score.wrong),
@@ -256,13 +272,13 @@ fn score(world: &World, found: &Found, scores: &mut BTreeMap<(String, String, St
             count(tier, labels.get(unit.label).is_some_and(|subjects| subjects.contains(&unit.subject)));
         }
     }
+    let planned: BTreeSet<_> =
+        units().map(|(_, unit)| (unit.table, unit.label, unit.subject.as_str())).collect();
     for ((table, tier), labels) in found {
         for (label, subjects) in labels {
             let entry = scores.entry(((*table).into(), (*tier).into(), label.clone())).or_default();
             for subject in subjects {
-                if units()
-                    .any(|(_, unit)| unit.table == *table && unit.label == label && unit.subject == *subject)
-                {
+                if planned.contains(&(*table, label.as_str(), subject.as_str())) {
                     continue;
                 }
                 match subject.split(' ').any(|part| planted.contains(part)) {
@@ -337,26 +353,26 @@ impl fmt::Display for Verdict {
                 share(*precision),
             ]);
         }
+        // One line a label: the share of worlds with any finding, null by null, and over all of them.
         let mut nulls = Table::new();
-        nulls.load_preset(presets::NOTHING).set_header([
-            "null",
-            "table",
-            "tier",
-            "label",
-            "worlds with any",
-            "findings",
-        ]);
-        for FalseAlarm { null, table, tier, label, worlds, findings } in &self.false_alarms {
-            let cells = [
-                null.clone(),
-                table.clone(),
-                tier.clone(),
-                label.clone(),
-                share(*worlds),
-                findings.to_string(),
-            ];
+        let header = ["table", "tier", "label"].into_iter().chain(NULLS.iter().map(|null| null.name));
+        nulls.load_preset(presets::NOTHING).set_header(header.chain(["all nulls", "findings"]));
+        for alarms in
+            self.false_alarms.chunk_by(|a, b| (&a.table, &a.tier, &a.label) == (&b.table, &b.tier, &b.label))
+        {
+            let shares = alarms.iter().filter_map(|alarm| alarm.worlds).map(|worlds| worlds.share);
+            let worlds: f64 = shares.clone().map(|share| share * self.seeds as f64).sum();
+            let all = Share::new(worlds.round() as u64, self.seeds * alarms.len() as u64);
+            let FalseAlarm { table, tier, label, .. } = &alarms[0];
+            let mut cells = vec![table.clone(), tier.clone(), label.clone()];
+            cells.extend(shares.map(|share| format!("{share:.2}")));
+            cells.extend([share(all), alarms.iter().map(|alarm| alarm.findings).sum::<u64>().to_string()]);
             nulls.add_row(cells);
         }
-        writeln!(f, "Planted, {} worlds\n{planted}\n\nNothing planted\n{nulls}", self.seeds)
+        writeln!(
+            f,
+            "Planted, {} worlds\n{planted}\n\nNothing planted, share of worlds with any finding\n{nulls}",
+            self.seeds
+        )
     }
 }
