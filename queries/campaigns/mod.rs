@@ -29,6 +29,12 @@
 //! # Limits
 //! An operator that changes its address begins anew. One party may lead several campaigns, and an
 //! operator be in several.
+//!
+//! # References
+//! * T. Chothia, M. Cova, C. Novakovic, C. González Toro: The Unbearable Lightness of Monitoring: Direct
+//!   Monitoring in BitTorrent. SecureComm 2012.
+//! * M. Piatek, T. Kohno, A. Krishnamurthy: Challenges and Directions for Monitoring P2P File Sharing
+//!   Networks. HotSec 2008.
 
 use crate::parameter::parameters;
 use crate::table::folder;

@@ -97,20 +97,23 @@ found AS (
     WHERE operators >= $min_operators AND asns >= $min_asns
 ),
 -- How many of the days between its first and its last sign a campaign was captured, and each of its
--- operators was active.
+-- operators was active. Names are short hashes: the first operator keeps campaigns apart that share one.
 spells AS (
-    SELECT campaign, count(*) AS days
+    SELECT campaign, members[1] AS first_operator, count(*) AS days
     FROM found
     JOIN captured ON day BETWEEN CAST(first_seen AS DATE) AND CAST(last_seen AS DATE)
-    GROUP BY campaign
+    GROUP BY campaign, members[1]
 ),
 presence AS (
-    SELECT campaign, count(*) AS operator_days
-    FROM (SELECT campaign, unnest(members) AS operator, first_seen, last_seen FROM found) members
+    SELECT campaign, first_operator, count(*) AS operator_days
+    FROM (
+        SELECT campaign, members[1] AS first_operator, unnest(members) AS operator, first_seen, last_seen
+        FROM found
+    ) memberships
     JOIN (SELECT ip_text(operator) AS operator, first_seen AS seen FROM derived.operator_days) days
-      ON members.operator = days.operator
+      ON memberships.operator = days.operator
      AND CAST(seen AS DATE) BETWEEN CAST(first_seen AS DATE) AND CAST(last_seen AS DATE)
-    GROUP BY campaign
+    GROUP BY campaign, first_operator
 )
 SELECT found.campaign,
        kind,
@@ -134,6 +137,6 @@ SELECT found.campaign,
        explained_by,
        now() AS computed_at
 FROM found
-JOIN spells ON found.campaign = spells.campaign
-JOIN presence ON found.campaign = presence.campaign
-ORDER BY kind, found.campaign
+JOIN spells ON found.campaign = spells.campaign AND members[1] = spells.first_operator
+JOIN presence ON found.campaign = presence.campaign AND members[1] = presence.first_operator
+ORDER BY kind, found.campaign, members[1]

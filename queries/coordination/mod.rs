@@ -29,6 +29,10 @@
 //! # Limits
 //! One party that changes its address is not found, for its addresses are never active together. What
 //! explains a pair is a rule about the pair; the program behind it is not seen.
+//!
+//! # References
+//! * G. Siganos, J. M. Pujol, P. Rodriguez: Monitoring the Bittorrent Monitors: A Bird's Eye View. PAM 2009.
+//! * P. Jaccard: The Distribution of the Flora in the Alpine Zone. New Phytologist 11(2), 1912.
 
 use crate::parameter::parameters;
 use crate::table::folder;

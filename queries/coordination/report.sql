@@ -26,11 +26,11 @@ JOIN (
 ORDER BY cluster, partners DESC, operator
 
 -- section: Pairs across autonomous systems
-SELECT operator_a, operator_b, shared_hashes AS shared, jaccard, n AS occasions, co_visits,
+SELECT operator_a AS operator, operator_b AS partner, shared_hashes AS shared, jaccard, n AS occasions, co_visits,
        expected_co_visits AS expected, mean_apart_seconds AS seconds_apart, explained_by
 FROM derived.coordination
 WHERE asn_a <> asn_b
-ORDER BY explained_by IS NOT NULL, jaccard DESC, operator_a, operator_b
+ORDER BY explained_by IS NOT NULL, jaccard DESC, operator, partner
 
 -- section: What explains pairs
 SELECT explained_by, count(*) AS pairs, count(*) FILTER (WHERE asn_a <> asn_b) AS across_asns,

@@ -22,6 +22,10 @@
 //! # Limits
 //! Addresses that belong to one machine are members of their own. The name changes when the first
 //! member's visits leave with the raw events.
+//!
+//! # References
+//! * G. Siganos, J. M. Pujol, P. Rodriguez: Monitoring the Bittorrent Monitors: A Bird's Eye View. PAM 2009.
+//! * R. E. Tarjan: Efficiency of a Good But Not Linear Set Union Algorithm. Journal of the ACM 22(2), 1975.
 
 use crate::parameter::parameters;
 use crate::table::folder;

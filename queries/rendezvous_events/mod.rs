@@ -33,6 +33,11 @@
 //! A pair whose lookups seldom reach us shows gaps that are multiples of its real interval. A visit that
 //! goes on after midnight counts as solo when its part before midnight is a single lookup. Visits
 //! leave with the raw events; what is left of a pair is judged anew.
+//!
+//! # References
+//! * BEP 5, DHT Protocol: what a client sends when it looks up and announces an infohash.
+//! * T. Chothia, M. Cova, C. Novakovic, C. González Toro: The Unbearable Lightness of Monitoring: Direct
+//!   Monitoring in BitTorrent. SecureComm 2012.
 
 use crate::parameter::parameters;
 use crate::table::folder;
