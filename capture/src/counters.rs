@@ -68,7 +68,7 @@ counters! {
     SocketCounters {
         /// UDP payload received, bytes.
         bytes_received,
-        /// UDP payload given to the kernel to send, bytes.
+        /// UDP payload that the kernel took from us to send, bytes.
         bytes_sent,
         /// Datagrams that the kernel dropped because a receive buffer was full.
         kernel_drops,

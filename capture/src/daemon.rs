@@ -16,7 +16,6 @@ use crate::merge::timestamps;
 use crate::metrics::{Metrics, Totals};
 use crate::node::{Antenna, Datagram, Sink};
 use crate::retention::Rule;
-use crate::rows::Rows;
 use crate::saved;
 use crate::service::{self, Watchdog};
 use crate::socket::{Inbox, Outbox, Socket, untold_drops};
@@ -37,8 +36,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Time between two ticks of the antenna.
 const TICK: Duration = Duration::from_millis(100);
-/// Rows in a batch: what is handed over without waiting for the next sync.
-const BATCH: usize = 4096;
+/// Events that are handed over without waiting for the next sync.
+const BATCH: usize = 1024;
+/// Events handed over after which the sockets are swept, so that the writer can spool them: it holds
+/// those that an earlier one may still come before.
+const SWEEP: usize = 1 << 14;
 /// Time between two ticks beyond which the clock was set, or the machine slept.
 const STEP: Micros = MINUTE;
 /// Time between two savings of the good nodes.
@@ -61,8 +63,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let sensor = config.sensor_name();
     let (spool, left) = Spool::open(&config.data, &sensor)?;
-    let seed =
-        if config.seed.is_empty() { state::kept_seed(&config.data, &sensor)? } else { config.seed.clone() };
+    let seed = state::seed(&config)?;
     let keyspace = config.keyspace(&seed)?;
     let geo = Geo::open(&config.geo_asn, &config.geo_city)?;
     // Before the sockets: whoever sees those may ask for an orderly end.
@@ -125,7 +126,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         flush_interval: micros(config.sync_interval),
         flush_rows: config.sync_rows,
         shell: Shell {
-            rows: Rows::new(&sensor),
+            events: Vec::new(),
+            handed: 0,
             sensor,
             sockets: sockets.clone(),
             outbox: Outbox::default(),
@@ -139,16 +141,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .collect();
     service::ready();
     let mut resolved = bootstrap::resolve(config.bootstrap.hosts());
-    let mut hosts = Vec::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => daemon.borrow_mut().tick(clock::now()),
-            Some(addresses) = resolved.recv() => {
-                hosts.extend(addresses);
-                daemon.borrow_mut().antenna.set_bootstrap(hosts.clone());
-            }
+            Some(addresses) = resolved.recv() => daemon.borrow_mut().antenna.add_bootstrap(addresses),
             _ = hangup.recv() => {
                 service::reloading();
                 daemon.borrow_mut().read_deny_list(&config);
@@ -281,7 +279,9 @@ struct Shell {
     outbox: Outbox,
     /// The socket that the packets in the outbox leave.
     sender: usize,
-    rows: Rows,
+    events: Vec<Event>,
+    /// Events handed over since the last sweep.
+    handed: usize,
     sensor: String,
     writer: Writer,
     counters: SocketCounters,
@@ -293,13 +293,12 @@ impl Sink for Shell {
             self.transmit();
             self.sender = socket;
         }
-        self.counters.bytes_sent += packet.as_bytes().len() as u64;
         self.outbox.push(to, packet);
     }
 
     fn record(&mut self, event: Event) {
-        self.rows.push(event);
-        if self.rows.len() >= BATCH {
+        self.events.push(event);
+        if self.events.len() >= BATCH {
             self.flush();
         }
     }
@@ -308,24 +307,30 @@ impl Sink for Shell {
 impl Shell {
     /// Sends what is in the outbox.
     fn transmit(&mut self) {
-        self.counters.sends_failed += self.sockets[self.sender].send(&mut self.outbox);
+        self.sockets[self.sender].send(&mut self.outbox, &mut self.counters);
     }
 
-    /// Hands the rows so far to the writer.
+    /// Hands the events so far to the writer.
     fn flush(&mut self) {
-        if !self.rows.is_empty() {
-            self.writer.events(self.rows.take());
+        if !self.events.is_empty() {
+            self.handed += self.events.len();
+            self.writer.events(std::mem::take(&mut self.events));
         }
     }
 }
 
 impl Daemon {
-    /// Takes what waits at a socket, but no more than its fair share: one batch.
-    fn read(&mut self, socket: usize) {
+    /// Takes what waits at a socket, but no more than its fair share: one batch. Says whether there may
+    /// be more.
+    fn read(&mut self, socket: usize) -> bool {
         // Anything but datagrams means that there are none now.
-        if self.shell.sockets[socket].receive(&mut self.inbox).is_ok() {
-            self.take(clock::now(), socket, Micros::MAX);
+        let Ok(may_be_more) = self.shell.sockets[socket].receive(&mut self.inbox) else { return false };
+        let now = clock::now();
+        self.take(now, socket, Micros::MAX);
+        if self.shell.handed >= SWEEP {
+            self.flush(now);
         }
+        may_be_more
     }
 
     /// Takes everything that had arrived before `until` at any socket. At the end what came later is
@@ -359,6 +364,7 @@ impl Daemon {
     fn flush(&mut self, now: Micros) {
         self.sweep(now, false);
         self.shell.flush();
+        self.shell.handed = 0;
         self.flushed = now;
         // If there is no room for it now, the next one says more.
         let _ = self.shell.writer.offer(Job::Complete(now));
@@ -371,7 +377,8 @@ impl Daemon {
         }
         self.antenna.tick(now, &mut self.shell);
         self.shell.transmit();
-        if self.shell.rows.len() >= self.flush_rows || (now - self.flushed).abs() >= self.flush_interval {
+        let unsynced = self.shell.handed + self.shell.events.len();
+        if unsynced >= self.flush_rows || (now - self.flushed).abs() >= self.flush_interval {
             self.flush(now);
         }
         if (now - self.floods_noted).abs() >= self.flush_interval {

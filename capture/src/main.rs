@@ -112,12 +112,7 @@ fn print_tail(config: &Config, unsealed: bool) -> anyhow::Result<()> {
 }
 
 fn print_plan(config: &Config, format: Format) -> anyhow::Result<()> {
-    let seed = if config.seed.is_empty() {
-        state::kept_seed(&config.data, &config.sensor_name())?
-    } else {
-        config.seed.clone()
-    };
-    let rows = plan::rows(&config.keyspace(&seed)?, clock::now());
+    let rows = plan::rows(&config.keyspace(&state::seed(config)?)?, clock::now());
     match format {
         Format::Table => print(&plan::table(&rows)),
         Format::Json => print(&plan::json(&rows)?),

@@ -1,5 +1,6 @@
 //! Events to Arrow.
 
+use crate::clock::Micros;
 use crate::event::{Event, Short};
 use crate::id::Id;
 use crate::krpc::{Flaw, Want};
@@ -11,10 +12,14 @@ use arrow_array::{
 use arrow_schema::DataType;
 use std::sync::Arc;
 
-/// Collects events into a batch of `captured.events`, in order of time.
+/// Rows of a batch: one that is being put together stays in the processor's cache.
+pub const BATCH: usize = 4096;
+
+/// Collects events and turns them into batches of `captured.events`, in order of time.
 pub struct Rows {
     sensor: String,
-    events: Vec<Event>,
+    /// As they came, so that nothing is moved while there are more and more of them.
+    events: Vec<Vec<Event>>,
 }
 
 impl Rows {
@@ -27,32 +32,55 @@ impl Rows {
     /// Number of rows waiting.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.events.len()
+        self.events.iter().map(Vec::len).sum()
     }
 
     /// Whether no row waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.len() == 0
     }
 
     /// Adds a row.
     pub fn push(&mut self, event: Event) {
-        self.events.push(event);
+        match self.events.last_mut().filter(|events| events.len() < BATCH) {
+            Some(events) => events.push(event),
+            None => self.events.push(vec![event]),
+        }
     }
 
-    /// The rows so far, in the columns of [`schema::events::TABLE`]; the collection is empty again.
-    ///
-    /// Sockets are read one after the other, so rows come out of order. They are sorted here, where
-    /// each is still one value: later it is a piece of every column.
-    ///
-    /// # Panics
-    /// Never: a test holds the columns and the declaration together.
+    /// Adds rows, in any order.
+    pub fn append(&mut self, events: Vec<Event>) {
+        self.events.push(events);
+    }
+
+    /// All rows so far, in the columns of [`schema::events::TABLE`]; the collection is empty again.
     #[must_use]
     pub fn take(&mut self) -> RecordBatch {
-        self.events.sort_by_cached_key(|event| event.ts);
-        let rows = || self.events.iter();
-        let length = self.events.len();
+        let held = std::mem::take(&mut self.events);
+        let rows: Vec<_> = in_order(&held).into_iter().map(|(_, event)| event).collect();
+        self.batch(&rows)
+    }
+
+    /// Hands the rows from before `until` to `write`, [`BATCH`] at a time, and keeps the others.
+    pub fn take_before(&mut self, until: Micros, mut write: impl FnMut(&RecordBatch)) {
+        let held = std::mem::take(&mut self.events);
+        let rows = in_order(&held);
+        let (ready, early) = rows.split_at(rows.partition_point(|&(ts, _)| ts < until));
+        for part in ready.chunks(BATCH) {
+            let part: Vec<_> = part.iter().map(|&(_, event)| event).collect();
+            write(&self.batch(&part));
+        }
+        if !early.is_empty() {
+            self.events.push(early.iter().map(|&(_, event)| event.clone()).collect());
+        }
+    }
+
+    /// # Panics
+    /// Never: a test holds the columns and the declaration together.
+    fn batch(&self, rows: &[&Event]) -> RecordBatch {
+        let length = rows.len();
+        let rows = || rows.iter();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(TimestampMicrosecondArray::from_iter_values(rows().map(|e| e.ts)).with_timezone("UTC")),
             Arc::new(StringArray::from_iter(rows().map(|e| e.method.as_ref().map(Short::to_text)))),
@@ -84,9 +112,16 @@ impl Rows {
             new_null_array(&DataType::Utf8, length),
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&self.sensor, length))),
         ];
-        self.events.clear();
         RecordBatch::try_new(schema::events::TABLE.arrow(), columns).expect("the declared columns")
     }
+}
+
+/// All of `events` with their times, in order of time; those of one time stay in the order in which they
+/// came. Sockets are read one after the other, so neighbours in time come apart.
+fn in_order(events: &[Vec<Event>]) -> Vec<(Micros, &Event)> {
+    let mut rows: Vec<_> = events.iter().flatten().map(|event| (event.ts, event)).collect();
+    rows.sort_by_key(|&(ts, _)| ts);
+    rows
 }
 
 fn ids<'a>(ids: impl Iterator<Item = &'a Option<Id>>) -> ArrayRef {

@@ -5,8 +5,10 @@
 //! call to the kernel, and what is to leave it goes out with one.
 
 use crate::clock::{Micros, SECOND};
+use crate::counters::SocketCounters;
 use crate::krpc::Packet;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockFlag, SockType, SockaddrStorage,
     bind, recvmmsg, sendmmsg, setsockopt, socket, sockopt,
@@ -25,6 +27,14 @@ const BATCH: usize = 16;
 
 /// Stands for a source that nobody could answer.
 const UNKNOWN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+
+// Everything we send fits every path in one piece. Said to the kernel, it spares it a number for
+// reassembly, which it looks up by destination: 7 % of the receiving thread's time in a crowd.
+nix::setsockopt_impl!(MtuDiscovery, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, i32, sockopt::SetStruct<i32>);
+
+/// `IP_MTU_DISCOVER`, which nix has no name for.
+#[derive(Clone, Copy)]
+struct MtuDiscovery;
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +136,7 @@ impl Socket {
             setsockopt(&fd, sockopt::RxqOvfl, &1)?;
             if local.is_ipv4() {
                 setsockopt(&fd, sockopt::Ipv4RecvTtl, &true)?;
+                setsockopt(&fd, MtuDiscovery, &libc::IP_PMTUDISC_PROBE)?;
             } else {
                 // So that `0.0.0.0` and `::` can be bound side by side.
                 setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
@@ -152,27 +163,29 @@ impl Socket {
         self.receive_buffer
     }
 
-    /// Calls `read` whenever there may be something to read, until the runtime shuts down. After each
-    /// call the other sockets have their turn.
-    pub async fn attend(&self, mut read: impl FnMut()) {
+    /// Calls `read` whenever there may be something to read, until the runtime shuts down. It says
+    /// whether there may be more: then the other sockets have their turn first.
+    pub async fn attend(&self, mut read: impl FnMut() -> bool) {
         while self.udp.readable().await.is_ok() {
-            read();
-            tokio::task::yield_now().await;
+            if read() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
-    /// Reads up to [`BATCH`] datagrams without waiting.
+    /// Reads up to [`BATCH`] datagrams without waiting; says whether there may be more.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when there is none.
-    pub fn receive(&self, inbox: &mut Inbox) -> io::Result<()> {
+    pub fn receive(&self, inbox: &mut Inbox) -> io::Result<bool> {
         let readable = tokio::io::Interest::READABLE;
         self.udp.try_io(readable, || self.receive_at_once(inbox))?;
-        if inbox.received.len() < BATCH {
+        let is_full = inbox.received.len() == BATCH;
+        if !is_full {
             // There is nothing left. The runtime learns of what comes next without another look.
             let _ = self.udp.try_io(readable, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
         }
-        Ok(())
+        Ok(is_full)
     }
 
     /// Reads up to [`BATCH`] datagrams without waiting, whether or not the runtime knows of any.
@@ -216,26 +229,33 @@ impl Socket {
         received
     }
 
-    /// Sends what is in `outbox`, which is empty then, without waiting. Returns how many packets the
-    /// kernel did not take.
-    pub fn send(&self, outbox: &mut Outbox) -> u64 {
+    /// Sends what is in `outbox`, which is empty then, without waiting, and counts what the kernel took
+    /// and what it did not.
+    pub fn send(&self, outbox: &mut Outbox, counters: &mut SocketCounters) {
         let Outbox { bytes, ends, to, headers } = outbox;
         let mut start = 0;
         let slices: Vec<_> =
             ends.iter().map(|&end| [IoSlice::new(&bytes[std::mem::replace(&mut start, end)..end])]).collect();
-        let (mut done, mut failed) = (0, 0);
+        let mut done = 0;
         while done < slices.len() {
             let (rest, to) = (&slices[done..], &to[done..]);
             match sendmmsg(self.udp.as_raw_fd(), headers, rest, to, [], MsgFlags::MSG_DONTWAIT) {
-                Ok(sent) => done += sent.count(),
+                Ok(sent) => {
+                    for message in sent {
+                        done += 1;
+                        counters.bytes_sent += message.bytes as u64;
+                    }
+                }
                 // It is the first one that the kernel refuses.
-                Err(_) => (done, failed) = (done + 1, failed + 1),
+                Err(_) => {
+                    done += 1;
+                    counters.sends_failed += 1;
+                }
             }
         }
         bytes.clear();
         ends.clear();
         to.clear();
-        failed
     }
 
     /// Number under which the kernel lists this socket in `/proc/net/udp`.
@@ -351,9 +371,9 @@ mod tests {
             sender.send_to(payload, local).expect("sent");
         }
         socket.udp.readable().await.expect("readable");
-        socket.receive(&mut inbox).expect("a batch");
+        assert!(socket.receive(&mut inbox).expect("a batch"));
         assert_eq!(payloads(&inbox), sent[..BATCH]);
-        socket.receive(&mut inbox).expect("the rest");
+        assert!(!socket.receive(&mut inbox).expect("the rest"));
         assert_eq!(payloads(&inbox), sent[BATCH..]);
         let none = socket.receive(&mut inbox).expect_err("nothing is left");
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
@@ -377,9 +397,11 @@ mod tests {
         let (batches, turns) = tokio::sync::mpsc::unbounded_channel();
         let attend = async |socket: &Socket| {
             let read = || {
-                if socket.receive(&mut inbox.borrow_mut()).is_ok() {
+                let received = socket.receive(&mut inbox.borrow_mut());
+                if received.is_ok() {
                     batches.send(payloads(&inbox.borrow())).expect("the test listens");
                 }
+                received.unwrap_or(false)
             };
             socket.attend(read).await;
         };
@@ -434,13 +456,18 @@ mod tests {
             let ping = crate::krpc::Outbound::Ping { transaction: [transaction; 4], id: own_id };
             outbox.push(to, encoder.encode(&ping));
         }
-        assert_eq!(socket.send(&mut outbox), 1, "IPv6 from an IPv4 socket");
+        let mut counters = SocketCounters::default();
+        socket.send(&mut outbox, &mut counters);
+        assert_eq!(counters.sends_failed, 1, "IPv6 from an IPv4 socket");
+        let mut received = 0;
         for transaction in [1, 3] {
             let mut buffer = [0; 100];
             let length = receiver.recv(&mut buffer).expect("a packet");
+            received += length as u64;
             let message = crate::krpc::decode(&buffer[..length]);
             assert_eq!(message.transaction, Some(&[transaction; 4][..]));
         }
-        assert_eq!(socket.send(&mut outbox), 0, "it is empty now");
+        socket.send(&mut outbox, &mut counters);
+        assert_eq!((counters.bytes_sent, counters.sends_failed), (received, 1), "it was empty");
     }
 }

@@ -19,8 +19,9 @@ pub struct Sources<T> {
 }
 
 /// The slots among which a remote may live. Every datagram of a crowd meets another set, which is in
-/// no cache then: so its keys stand side by side.
+/// no cache then: so its keys stand side by side, in one line of the cache.
 #[derive(Clone, Default)]
+#[repr(align(64))]
 struct Set<T> {
     /// Zero where nobody lives.
     keys: [u64; WAYS],

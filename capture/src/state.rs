@@ -64,11 +64,19 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
     write().map_err(io_error("write", path))
 }
 
-/// The seed of a sensor that was given none: drawn once, then kept.
+/// The seed that ids follow from: the one in the settings, or one that is drawn once and then kept.
 ///
 /// # Errors
-/// When it can neither be read nor written.
-pub fn kept_seed(data: &Path, sensor: &str) -> Result<String, SpoolError> {
+/// When the kept one can neither be read nor written.
+pub fn seed(config: &Config) -> Result<String, SpoolError> {
+    if config.seed.is_empty() {
+        kept_seed(&config.data, &config.sensor_name())
+    } else {
+        Ok(config.seed.clone())
+    }
+}
+
+fn kept_seed(data: &Path, sensor: &str) -> Result<String, SpoolError> {
     let path = folder(data, sensor).join("seed");
     match fs::read_to_string(&path) {
         Ok(seed) if !seed.trim().is_empty() => return Ok(seed.trim().to_owned()),

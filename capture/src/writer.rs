@@ -1,16 +1,18 @@
 //! The two threads behind the sockets: one appends rows to the spool, one seals what is closed.
 //!
-//! Reception never waits for them. Rows arrive through a bounded queue; what does not fit is lost
-//! and counted. While the disk refuses to write, or has less room than the free-space floor, rows are
+//! Reception never waits for them. A bounded number of events is on its way to the spool; what comes
+//! beyond it is lost and counted. While the disk refuses to write, or has less room than the free-space floor, rows are
 //! counted as lost too, and the outage becomes a row of `captured.gaps` once it is over.
 
 use crate::clock::{self, Micros, SECOND};
 use crate::counters::RowCounters;
+use crate::event::Event;
 use crate::geo::Geo;
 use crate::krpc::compact::Contact;
-use crate::merge::{merge, times};
+use crate::merge::times;
 use crate::metrics::Space;
 use crate::retention::{Retention, Rule};
+use crate::rows::Rows;
 use crate::saved;
 use crate::sealer::Sealer;
 use crate::spool::{Removed, Segment, Spool, SpoolError, rows_error};
@@ -20,13 +22,15 @@ use arrow_array::RecordBatch;
 use schema::Table;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Batches that may wait for the writer.
-const QUEUE: usize = 16;
+/// Jobs that may wait for the writer: what the receiving thread hands over in some seconds.
+const QUEUE: usize = 64;
+/// Events that may be on their way to the spool, waiting in the queue or for earlier ones: 17 MiB of them.
+const MOST_EVENTS: usize = 1 << 16;
 /// Time between two notes of how far the recording has come.
 const HEARTBEAT: Micros = 10 * SECOND;
 /// Time in which the writer shows at least once that it does not hang.
@@ -38,7 +42,7 @@ const CLEARANCE: u64 = 10;
 /// Work for the writer.
 pub enum Job {
     /// Rows of `captured.events`, in any order.
-    Events(RecordBatch),
+    Events(Vec<Event>),
     /// All events before the given time have been handed over: they are spooled and synced.
     Complete(Micros),
     /// Rows of `captured.presences`, which are complete up to the given time.
@@ -81,6 +85,8 @@ pub struct Writer {
 /// What the receiving thread may know of the writer.
 #[derive(Default)]
 struct Progress {
+    /// Events handed over and neither recorded nor lost yet.
+    under_way: AtomicUsize,
     recorded: AtomicU64,
     lost_storage: AtomicU64,
     floods_recorded: AtomicU64,
@@ -145,12 +151,12 @@ impl Writer {
             .map_err(thread_error)?;
         let appender = Appender {
             complete_until: state.recorded_until,
+            held: Rows::new(&settings.sensor),
             settings,
             spool,
             state,
             segments,
             progress: progress.clone(),
-            held: Vec::new(),
             full: false,
             outage: None,
             owed: None,
@@ -163,11 +169,19 @@ impl Writer {
         Ok(Self { jobs, progress, thread, lost_queue_full: 0 })
     }
 
-    /// Hands rows of events over. They are lost and counted when the queue is full.
-    pub fn events(&mut self, batch: RecordBatch) {
-        let rows = batch.num_rows() as u64;
-        if self.jobs.try_send(Job::Events(batch)).is_err() {
-            self.lost_queue_full += rows;
+    /// Hands events over. They are lost and counted when too many are under way.
+    pub fn events(&mut self, events: Vec<Event>) {
+        let rows = events.len();
+        let under_way = &self.progress.under_way;
+        // Only this thread adds to them.
+        if under_way.load(Ordering::Relaxed) + rows > MOST_EVENTS {
+            self.lost_queue_full += rows as u64;
+            return;
+        }
+        under_way.fetch_add(rows, Ordering::Relaxed);
+        if self.jobs.try_send(Job::Events(events)).is_err() {
+            under_way.fetch_sub(rows, Ordering::Relaxed);
+            self.lost_queue_full += rows as u64;
         }
     }
 
@@ -216,7 +230,7 @@ struct Appender {
     progress: Arc<Progress>,
     /// Events that an earlier one may still come before. Spooling them in order of time means that
     /// a crash loses everything after some moment and nothing before it.
-    held: Vec<RecordBatch>,
+    held: Rows,
     /// All events before this are in the spool.
     complete_until: Micros,
     /// Whether recording has stopped at the free-space floor.
@@ -260,7 +274,7 @@ impl Appender {
 
     fn write(&mut self, job: Job) {
         match job {
-            Job::Events(batch) => self.held.push(batch),
+            Job::Events(events) => self.held.append(events),
             Job::Complete(until) => {
                 self.release(until);
                 self.sync();
@@ -316,25 +330,15 @@ impl Appender {
         // When the clock was set back, what came before that is as complete as it gets.
         let bound = if until < self.complete_until { Micros::MAX } else { until };
         self.complete_until = until;
-        let table = &schema::events::TABLE;
-        let held = std::mem::take(&mut self.held);
-        let rows: usize = held.iter().map(RecordBatch::num_rows).sum();
-        if rows == 0 {
-            return;
-        }
-        let (ready, lost) = match merge(table, &held) {
-            Ok(merged) => {
-                let ready = times(table, &merged).partition_point(|&ts| ts < bound);
-                self.held.push(merged.slice(ready, rows - ready));
-                (ready, self.append(table, &merged.slice(0, ready)))
-            }
-            Err(error) => {
-                self.begin_outage(until, &rows_error(table)(error));
-                (rows, rows)
-            }
-        };
-        self.progress.recorded.fetch_add((ready - lost) as u64, Ordering::Relaxed);
-        self.progress.lost_storage.fetch_add(lost as u64, Ordering::Relaxed);
+        let mut held = std::mem::replace(&mut self.held, Rows::new(&self.settings.sensor));
+        held.take_before(bound, |batch| {
+            let rows = batch.num_rows();
+            let lost = self.append(&schema::events::TABLE, batch);
+            self.progress.under_way.fetch_sub(rows, Ordering::Relaxed);
+            self.progress.recorded.fetch_add((rows - lost) as u64, Ordering::Relaxed);
+            self.progress.lost_storage.fetch_add(lost as u64, Ordering::Relaxed);
+        });
+        self.held = held;
     }
 
     /// Appends `batch` and returns how many of its rows were lost. Lost events and events after them
@@ -478,11 +482,10 @@ mod tests {
     use super::*;
     use crate::clock::HOUR;
     use crate::config::Config;
-    use crate::event::Event;
     use crate::floods::Flood;
     use crate::krpc::Method;
     use crate::merge::timestamps;
-    use crate::rows::{Rows, sample};
+    use crate::rows::sample;
     use crate::spool::Batches;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use schema::partition::Hour;
@@ -530,10 +533,8 @@ mod tests {
     }
 
     /// Events at the times `ts`.
-    fn events(ts: impl IntoIterator<Item = Micros>) -> RecordBatch {
-        let mut rows = Rows::new(HERE);
-        ts.into_iter().for_each(|ts| rows.push(Event { ts, ..sample::event() }));
-        rows.take()
+    fn events(ts: impl IntoIterator<Item = Micros>) -> Vec<Event> {
+        ts.into_iter().map(|ts| Event { ts, ..sample::event() }).collect()
     }
 
     /// What is in the sealed files of `table`: file by file the values of a column of times.

@@ -74,7 +74,7 @@ class Observation:
     def counts(self):
         """Name of the implementation to the number of queries it sent."""
         names = self.names()
-        return Counter(names[query.source] for query in self.queries())
+        return Counter(names.get(query.source, "strangers") for query in self.queries())
 
     def tokens(self):
         """(our endpoint, remote address) to every token that it was given there."""
@@ -136,6 +136,8 @@ def check_events(checks, observation, attribution, source_node):
     ]
     difference = truth.compare(sent, observation.events)
     checks.that(not any(difference), truth.explain(difference))
+    strangers = {d.source for d in observation.queries()} - observation.names().keys()
+    checks.that(not strangers, f"queries came from {sorted(strangers)}, where no client of this scenario is")
     return difference
 
 

@@ -27,6 +27,16 @@ pub fn python() -> anyhow::Result<OsString> {
         .with_context(|| format!("{PYTHON} does not name a Python that has libtorrent: see README.md, Build"))
 }
 
+/// A program that has ended.
+pub struct Ended {
+    /// CPU seconds that it took, all its threads together.
+    pub cpu: f64,
+    /// The most memory that was ever resident, MiB.
+    pub resident: f64,
+    /// Its last word.
+    pub log: Option<Log>,
+}
+
 /// A running program. It does not outlive this value.
 pub struct Child {
     process: std::process::Child,
@@ -90,19 +100,28 @@ impl Child {
         Ok(fs::read_to_string(log_path(self.folder.path()))?)
     }
 
-    /// Asks it to end. Returns the CPU seconds it took, all its threads together, and its last word.
-    pub fn stop(mut self) -> anyhow::Result<(f64, Option<Log>)> {
+    /// The most memory that has been resident so far, MiB, as long as it runs.
+    fn resident(&self) -> Option<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(peak.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(mut self) -> anyhow::Result<Ended> {
         let before = cpu_of_children()?;
         let asked = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status()?;
         ensure!(asked.success(), "it cannot be asked to end");
         let start = Instant::now();
+        let mut resident = 0.0;
         while self.process.try_wait()?.is_none() {
             ensure!(start.elapsed() < DEADLINE, "it does not end");
+            resident = self.resident().unwrap_or(resident);
             std::thread::sleep(POLL);
         }
         let log = self.log()?;
         let last = log.lines().rev().find(|line| line.contains("stopped: "));
-        Ok((cpu_of_children()? - before, last.map(|line| Log(line.to_owned()))))
+        Ok(Ended { cpu: cpu_of_children()? - before, resident, log: last.map(|line| Log(line.to_owned())) })
     }
 }
 

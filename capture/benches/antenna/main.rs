@@ -7,7 +7,7 @@
 //! machine does meets all of them. It prints one line a figure:
 //! `bench NAME VALUE UNIT ratio R vs REFERENCE`. CPU time is that of all threads: decoding, answering,
 //! spool and Parquet are in the antenna's, from its start to its end. At the end more is sent than the
-//! antenna can take, and everything must be found again: in a table or in a counter.
+//! antenna can take, and everything must be found again, in a table or in a counter, in bounded memory.
 //!
 //! Nothing leaves the host, and every phase has a deadline.
 
@@ -34,6 +34,8 @@ const QUERIES: u64 = 100_000;
 const FLOOD: u64 = 600_000;
 /// Receive buffer of the antenna at overload, bytes: a small one shows drops sooner.
 const SMALL_BUFFER: &str = "65536";
+/// Memory that the antenna may have resident at overload, the sealing of what it recorded among it, MiB.
+const MOST_RESIDENT: f64 = 96.0;
 /// Queries per second that mldht is published to answer on one core.
 const MLDHT: f64 = 20_000.0;
 
@@ -71,7 +73,7 @@ impl Figures {
     /// Adds a turn of libtorrent, without the CPU time that Python took to start.
     fn add_libtorrent(&mut self, crowd: &mut Crowd, child: Child) -> anyhow::Result<()> {
         let run = crowd.converse(QUERIES)?;
-        let log = child.stop()?.1.context("libtorrent has no log")?;
+        let log = child.stop()?.log.context("libtorrent has no log")?;
         self.add(&run, log.get("cpu_us")? as f64 / 1e6);
         Ok(())
     }
@@ -101,18 +103,18 @@ fn measure() -> anyhow::Result<()> {
     for _ in 0..TURNS {
         let child = Child::echo()?;
         let run = crowd.converse(QUERIES)?;
-        echo.add(&run, child.stop()?.0);
+        echo.add(&run, child.stop()?.cpu);
 
         let child = Child::antenna(HOST, PORTS, &[])?;
         let run = crowd.converse(QUERIES)?;
         let data = child.data();
-        let (cpu, log) = child.stop()?;
-        let log = log.context("the antenna has no log")?;
+        let ended = child.stop()?;
+        let log = ended.log.context("the antenna has no log")?;
         let recorded = log.get("recorded")?;
         ensure!(child::rows(data.path())? == recorded, "the files and the counters differ");
         ensure!(recorded == run.sent, "{recorded} of {} are recorded", run.sent);
         check(&log)?;
-        antenna.add(&run, cpu);
+        antenna.add(&run, ended.cpu);
 
         libtorrent.add_libtorrent(&mut crowd_of_one, Child::libtorrent(&python, HOST, PORT)?)?;
         libtorrent_208.add_libtorrent(&mut crowd, Child::libtorrent(&python, HOST, PORTS)?)?;
@@ -148,7 +150,8 @@ fn overload() -> anyhow::Result<()> {
     let antenna = Child::antenna(HOST, PORTS, &["--receive-buffer", SMALL_BUFFER])?;
     let sent = crowd.flood(FLOOD)?;
     let data = antenna.data();
-    let log = antenna.stop()?.1.context("the antenna has no log")?;
+    let ended = antenna.stop()?;
+    let log = ended.log.context("the antenna has no log")?;
     let (recorded, dropped) = (log.get("recorded")?, log.get("kernel_drops")?);
     let lost = log.get("lost_queue_full")? + log.get("lost_storage")?;
     line("overload_recorded", recorded as f64, "packets", recorded as f64 / sent as f64, "sent");
@@ -161,6 +164,8 @@ fn overload() -> anyhow::Result<()> {
     );
     let found = recorded + dropped + lost;
     line("overload_accounted", found as f64, "packets", found as f64 / sent as f64, "sent");
+    line("overload_resident", ended.resident, "MiB", ended.resident / MOST_RESIDENT, "limit");
+    ensure!(ended.resident <= MOST_RESIDENT, "it held {:.1} MiB", ended.resident);
     ensure!(child::rows(data.path())? == recorded, "the files and the counters differ");
     ensure!(found == sent, "{sent} were sent, {found} are recorded or counted: {log}");
     check(&log)

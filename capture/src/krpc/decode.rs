@@ -2,7 +2,8 @@
 //!
 //! Two readers turn bytes into the same tokens: bendy, which accepts canonical bencoding only, and
 //! for what it refuses the lenient one, which recovers what it can. The message is put together
-//! from the tokens in one place, so that both readings mean the same.
+//! from the tokens in one place, so that both readings mean the same. Whether keys are in order is
+//! asked of the lenient reading alone: bendy has seen to it in the other.
 
 use super::MAX_DEPTH;
 use super::lenient::Lenient;
@@ -10,6 +11,7 @@ use super::message::{Flaw, Kind, Message};
 use crate::id::Id;
 use bendy::decoding::Decoder;
 use bendy::state_tracker::Token;
+use std::cmp::Ordering;
 
 /// Reads a datagram. Any bytes give a message; see [`Message::flaw`] for what was wrong with them.
 #[must_use]
@@ -81,17 +83,12 @@ fn assemble<'a>(
                 continue;
             }
             Token::String(key) if level.is_dict && level.key.is_none() => {
-                match level.previous.map(|previous| previous.cmp(key)) {
-                    Some(std::cmp::Ordering::Greater) => {
-                        message.flaw = message.flaw.max(Some(Flaw::UnsortedKeys));
-                    }
-                    Some(std::cmp::Ordering::Equal) => {
-                        message.flaw = message.flaw.max(Some(Flaw::DuplicateKey));
-                    }
-                    _ => {}
+                if !message.canonical {
+                    message.flaw =
+                        message.flaw.max(level.previous.and_then(|previous| disorder(previous, key)));
+                    level.previous = Some(key);
                 }
                 level.key = Some(key);
-                level.previous = Some(key);
                 continue;
             }
             _ if level.is_dict && level.key.is_none() => return Err(Flaw::Syntax),
@@ -115,6 +112,15 @@ fn assemble<'a>(
         }
     }
     Err(if depth == 0 { Flaw::NotADictionary } else { Flaw::Truncated })
+}
+
+/// What is wrong with `key` after `previous`.
+fn disorder(previous: &[u8], key: &[u8]) -> Option<Flaw> {
+    match previous.cmp(key) {
+        Ordering::Less => None,
+        Ordering::Equal => Some(Flaw::DuplicateKey),
+        Ordering::Greater => Some(Flaw::UnsortedKeys),
+    }
 }
 
 /// A value of the outermost dictionary.

@@ -34,7 +34,8 @@ enum Answer {
 }
 
 impl Antenna {
-    /// Answers a query as far as it can be answered and the remote's budget allows.
+    /// Answers a query as far as it can be answered and the remote's budget allows; says whether the
+    /// remote was shown our id.
     pub(super) fn answer(
         &mut self,
         now: Micros,
@@ -43,20 +44,20 @@ impl Antenna {
         presence: u16,
         token_valid: Option<bool>,
         sink: &mut impl Sink,
-    ) {
+    ) -> bool {
         let (Kind::Query, Some(transaction), Some(method)) =
             (message.kind, message.transaction, message.method)
         else {
             self.counters.events_unanswerable += 1;
-            return;
+            return false;
         };
         if message.flaw.is_some_and(crate::krpc::Flaw::forbids_an_answer) || datagram.source.port() == 0 {
             self.counters.events_unanswerable += 1;
-            return;
+            return false;
         }
         if !self.guard.allow_answer(now, datagram.source.ip()) {
             self.counters.answers_withheld += 1;
-            return;
+            return false;
         }
         let answer = compose(method, message, token_valid);
         let id = self.presences[usize::from(presence)].id;
@@ -76,6 +77,7 @@ impl Antenna {
         }
         let limit = (AMPLIFICATION * (datagram.payload.len() + HEADERS) - HEADERS).min(LONGEST);
         let Self { encoder, scratch, counters, .. } = self;
+        let shows_id = !matches!(answer, Answer::Failure(_));
         let fits = match answer {
             Answer::Failure(failure) => {
                 encoder.encode(&Outbound::Error { transaction, failure }).as_bytes().len() <= limit
@@ -88,6 +90,7 @@ impl Antenna {
         } else {
             counters.events_unanswerable += 1;
         }
+        fits && shows_id
     }
 
     /// Fills the scratch buffers with the nodes nearest to `near`, of the families in `want`.

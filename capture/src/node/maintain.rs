@@ -7,6 +7,11 @@
 //!
 //! One query is sent at a time, in turn over the presences and at a fixed rate; the guard spaces
 //! out what one remote gets.
+//!
+//! A node that finds a new id at an endpoint it knows drops the endpoint (libtorrent: "changed ID") and
+//! takes up whatever it hears of next, the old id too, which others still name; then it meets the change
+//! once more. So the first answer under a new id is followed at once by a query under it: that is the
+//! next the node hears.
 
 use super::pending::Query;
 use super::{Antenna, Datagram, Presence, Sink};
@@ -14,7 +19,7 @@ use crate::clock::{MINUTE, Micros, SECOND};
 use crate::keyspace::OwnId;
 use crate::krpc::compact::{self, Contact};
 use crate::krpc::{Flaw, Kind, Message, Outbound};
-use crate::routing::K;
+use crate::routing::{FRESH, K};
 use std::net::SocketAddr;
 
 /// Nodes that wait to be asked, per presence.
@@ -23,6 +28,12 @@ const CANDIDATES: usize = 2 * K;
 const SEEK: Micros = MINUTE;
 /// Queries that may be made up for after a pause.
 const CATCH_UP: Micros = SECOND;
+
+/// Time after a change of id in which nodes that ask are made to hear of it: in that time each looks after
+/// those it knows (BEP 5).
+const INTRODUCTION: Micros = FRESH;
+/// Nodes that are made to hear of one change: several times those that ask a presence in that time.
+const INTRODUCED: usize = 8 * K;
 
 /// A query of ours.
 enum Ask {
@@ -40,14 +51,17 @@ impl Antenna {
             self.counters.queries_unanswered += 1;
             self.give_up(&query);
         }
-        if self.settings.query_rate <= 0.0 {
-            return;
-        }
-        let interval = (SECOND as f64 / self.settings.query_rate) as Micros;
+        let Some(interval) = self.query_interval() else { return };
         self.next_query = self.next_query.max(now - CATCH_UP);
         while self.next_query <= now && self.pending.has_room() && self.ask_in_turn(now, sink) {
             self.next_query = self.next_query.saturating_add(interval);
         }
+    }
+
+    /// Time between two queries of ours; none if there are to be none.
+    fn query_interval(&self) -> Option<Micros> {
+        let rate = self.settings.query_rate;
+        (rate > 0.0).then(|| (SECOND as f64 / rate) as Micros)
     }
 
     /// Gives every presence the id that is due when the wall clock says `wall`: which ids we had
@@ -58,6 +72,8 @@ impl Antenna {
                 presence.previous = presence.id;
                 presence.id = self.keyspace.id(number, wall);
                 presence.valid = self.keyspace.validity(number, wall);
+                presence.changed = Some(now);
+                presence.introduced.clear();
                 presence.table.recentre(presence.id.get());
                 presence.seek = now;
             }
@@ -127,13 +143,16 @@ impl Antenna {
         }
     }
 
-    /// Takes note of the sender of a query: a node that asks is alive, and worth asking back.
+    /// Takes note of the sender of a query: a node that asks is alive, and worth asking back. If it has
+    /// just been `shown` an id that is new, it is asked at once.
     pub(super) fn notice(
         &mut self,
         now: Micros,
         datagram: &Datagram<'_>,
         message: &Message<'_>,
         presence: u16,
+        shown: bool,
+        sink: &mut impl Sink,
     ) {
         let (Kind::Query, Some(id), None | Some(false)) = (message.kind, message.id, message.read_only)
         else {
@@ -144,27 +163,61 @@ impl Antenna {
         }
         let contact = Contact { id, addr: datagram.source };
         self.presences[usize::from(presence)].table.heard(now, &contact);
-        self.offer(presence, contact);
+        if !shown || !self.introduce(now, presence, contact, sink) {
+            self.offer(presence, contact);
+        }
+    }
+
+    /// Asks a node that may have known `presence` by another id; says whether it did. What that takes of
+    /// the query rate is saved later.
+    fn introduce(&mut self, now: Micros, presence: u16, contact: Contact, sink: &mut impl Sink) -> bool {
+        let number = usize::from(presence);
+        let Presence { id, changed, introduced, .. } = &self.presences[number];
+        let Some(interval) = self.query_interval() else { return false };
+        if changed.is_none_or(|changed| now - changed >= INTRODUCTION)
+            || introduced.len() == INTRODUCED
+            || introduced.contains(&contact.addr)
+            || self.next_query > now + CATCH_UP
+            || !self.pending.has_room()
+            || !self.may_ask(presence, &contact)
+            || !self.guard.allow_query(now, contact.addr.ip())
+        {
+            return false;
+        }
+        let id = *id;
+        self.presences[number].introduced.push(contact.addr);
+        self.next_query += interval;
+        self.ask(now, number, contact.addr, Some(contact), &Ask::FindNode(id), sink);
+        true
+    }
+
+    /// Whether `contact` can be a node that `presence` sees, and is none of ours.
+    fn may_ask(&self, presence: u16, contact: &Contact) -> bool {
+        let presence = &self.presences[usize::from(presence)];
+        presence.is_ipv4 == contact.addr.is_ipv4()
+            && presence.reach.admits(contact.addr)
+            && !self.deny.contains(contact.addr.ip())
+            && !self.is_own(&contact.id)
+            && !self.keyspace.sockets().contains(&contact.addr)
     }
 
     /// Makes `contact` a candidate of `presence`, or of the one that it is shown at the same socket.
     fn offer(&mut self, presence: u16, contact: Contact) {
         let number = self.presence_for(self.keyspace.socket_of(presence), contact.addr);
-        let presence = &self.presences[usize::from(number)];
-        if presence.is_ipv4 != contact.addr.is_ipv4()
-            || !presence.reach.admits(contact.addr)
-            || self.deny.contains(contact.addr.ip())
-            || self.is_own(&contact.id)
-            || !presence.table.wants(&contact)
-            || self.keyspace.sockets().contains(&contact.addr)
-        {
+        if !self.presences[usize::from(number)].table.wants(&contact) {
             return;
         }
-        let Presence { id, candidates, .. } = &mut self.presences[usize::from(number)];
-        let distance = |candidate: &Contact| candidate.id.distance(&id.get());
-        let place = candidates.partition_point(|candidate| distance(candidate) < distance(&contact));
-        let is_new = || candidates.iter().all(|candidate| candidate.addr != contact.addr);
-        if place < CANDIDATES && is_new() {
+        let Presence { id, candidates, .. } = &self.presences[usize::from(number)];
+        let away = contact.id.distance(&id.get());
+        let is_nearer = |candidate: &Contact| candidate.id.distance(&id.get()) < away;
+        // In a busy hour most come too late: the farthest candidate alone turns them away.
+        if candidates.len() == CANDIDATES && candidates.last().is_some_and(is_nearer) {
+            return;
+        }
+        let place = candidates.partition_point(is_nearer);
+        let is_new = candidates.iter().all(|candidate| candidate.addr != contact.addr);
+        if place < CANDIDATES && is_new && self.may_ask(number, &contact) {
+            let candidates = &mut self.presences[usize::from(number)].candidates;
             candidates.truncate(CANDIDATES - 1);
             candidates.insert(place, contact);
         }

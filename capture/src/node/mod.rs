@@ -75,6 +75,10 @@ struct Presence {
     /// The id before, which others may still believe in.
     previous: OwnId,
     valid: Range<Micros>,
+    /// When it took its id over from the one before; never, if it began with it.
+    changed: Option<Micros>,
+    /// Who has been asked something under an id that changed lately; see [`maintain`](self::maintain).
+    introduced: Vec<SocketAddr>,
     socket: usize,
     reach: Reach,
     is_ipv4: bool,
@@ -132,6 +136,8 @@ impl Antenna {
                     id,
                     previous: id,
                     valid: keyspace.validity(number, now),
+                    changed: None,
+                    introduced: Vec::new(),
                     socket,
                     reach: Reach::of(local.ip()),
                     is_ipv4: local.is_ipv4(),
@@ -162,9 +168,9 @@ impl Antenna {
         }
     }
 
-    /// The hosts that presences without any node ask first.
-    pub fn set_bootstrap(&mut self, hosts: Vec<SocketAddr>) {
-        self.bootstrap = hosts;
+    /// More hosts that presences without any node ask first.
+    pub fn add_bootstrap(&mut self, hosts: Vec<SocketAddr>) {
+        self.bootstrap.extend(hosts);
     }
 
     /// The networks to ignore from now on; nodes in them are forgotten.
@@ -216,8 +222,8 @@ impl Antenna {
                     .token
                     .map(|token| self.tokens.accept(now, datagram.socket, datagram.source.ip(), token));
                 self.keep(datagram, &message, presence, token_valid, sink);
-                self.answer(now, datagram, &message, presence, token_valid, sink);
-                self.notice(now, datagram, &message, presence);
+                let shown = self.answer(now, datagram, &message, presence, token_valid, sink);
+                self.notice(now, datagram, &message, presence, shown, sink);
             }
         }
     }

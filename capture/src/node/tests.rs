@@ -259,7 +259,7 @@ impl Network {
 fn one_bootstrap_host_is_enough_to_find_the_network() {
     let mut network = Network::new(antenna(&[LOOPBACK], 32, 1), 200);
     let host = *network.nodes.keys().next().expect("a node");
-    network.antenna.set_bootstrap(vec![host]);
+    network.antenna.add_bootstrap(vec![host]);
     network.pass(20 * MINUTE);
     for presence in &network.antenna.presences {
         assert!(presence.table.len() >= 16, "{} nodes", presence.table.len());
@@ -279,7 +279,7 @@ fn one_bootstrap_host_is_enough_to_find_the_network() {
 fn no_remote_is_asked_often_and_the_rate_holds() {
     let mut network = Network::new(antenna(&[LOOPBACK], 208, 1), 12);
     let host = *network.nodes.keys().next().expect("a node");
-    network.antenna.set_bootstrap(vec![host]);
+    network.antenna.add_bootstrap(vec![host]);
     network.pass(HOUR);
     let mut last: HashMap<SocketAddr, Micros> = HashMap::new();
     for (at, to, _) in &network.asked {
@@ -289,6 +289,54 @@ fn no_remote_is_asked_often_and_the_rate_holds() {
     }
     assert!(network.asked.len() <= 10 * 3600 + 20);
     assert!(!network.asked.is_empty());
+}
+
+#[test]
+fn whoever_is_answered_under_a_new_id_is_asked_at_once_but_once() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    let changed = antenna.presences[0].valid.end;
+    let (old, ping) = (antenna.presences[0].id, query("ping", ""));
+    let mut sent = |antenna: &mut Antenna, now, ip| {
+        let mut kept = Kept::default();
+        antenna.receive(now, &from(ip, &ping), &mut kept);
+        kept.sent.iter().map(|(_, _, packet)| decode(packet).kind).collect::<Vec<_>>()
+    };
+    assert_eq!(sent(&mut antenna, changed - SECOND, 1), [Kind::Response]);
+    antenna.settings.query_rate = 0.0;
+    antenna.tick(changed, &mut Kept::default());
+    assert_eq!(sent(&mut antenna, changed, 1), [Kind::Response], "no queries of ours at all");
+    antenna.settings.query_rate = 4.0;
+    let id = antenna.presences[0].id;
+    assert_ne!(id, old);
+    let mut kept = Kept::default();
+    antenna.receive(changed, &from(1, &ping), &mut kept);
+    let messages: Vec<_> = kept.sent.iter().map(|(_, _, packet)| decode(packet)).collect();
+    assert_eq!(
+        messages.iter().map(|message| message.kind).collect::<Vec<_>>(),
+        [Kind::Response, Kind::Query]
+    );
+    assert!(messages.iter().all(|message| message.id == Some(id.get())));
+    assert_eq!(messages[1].target, Some(id.get()));
+    assert_eq!(sent(&mut antenna, changed + MINUTE, 1), [Kind::Response], "it has been asked");
+    assert_eq!(sent(&mut antenna, changed + MINUTE, 2), [Kind::Response, Kind::Query]);
+    assert_eq!(sent(&mut antenna, changed + 20 * MINUTE, 3), [Kind::Response], "it is no news any more");
+}
+
+#[test]
+fn news_of_changed_ids_keep_to_the_rate_of_queries_and_to_their_number() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    let changed = antenna.presences[0].valid.end;
+    let mut kept = Kept::default();
+    antenna.tick(changed, &mut kept);
+    let ping = query("ping", "");
+    (0..1000).for_each(|ip| antenna.receive(changed, &from(ip, &ping), &mut kept));
+    assert!(antenna.counters().find_nodes_sent <= 2 * antenna.settings.query_rate as u64 + 2);
+    for ip in 1000..4000 {
+        let now = changed + Micros::from(ip) * SECOND / 10;
+        antenna.receive(now, &from(ip, &ping), &mut kept);
+    }
+    assert_eq!(antenna.presences[0].introduced.len(), 64);
+    assert_eq!(antenna.counters().find_nodes_sent, 64);
 }
 
 #[test]
@@ -319,7 +367,7 @@ fn a_read_only_node_is_left_alone() {
 fn nodes_from_before_replace_the_bootstrap_hosts() {
     let mut network = Network::new(antenna(&[LOOPBACK], 32, 1), 200);
     let host = *network.nodes.keys().next().expect("a node");
-    network.antenna.set_bootstrap(vec![host]);
+    network.antenna.add_bootstrap(vec![host]);
     network.pass(10 * MINUTE);
     let good = network.antenna.good_nodes(1000);
     assert!(good.len() >= 32, "{} nodes", good.len());
@@ -360,7 +408,7 @@ fn who_is_denied_is_counted_and_nothing_else() {
 fn who_is_denied_is_forgotten_and_not_asked_again() {
     let mut network = Network::new(antenna(&[LOOPBACK], 16, 1), 100);
     let host = *network.nodes.keys().next().expect("a node");
-    network.antenna.set_bootstrap(vec![host]);
+    network.antenna.add_bootstrap(vec![host]);
     network.pass(10 * MINUTE);
     let is_denied = |addr: &SocketAddr| addr.ip() == host.ip() || addr.ip() < Ipv4Addr::new(127, 2, 64, 0);
     assert!(network.asked.iter().any(|(_, to, _)| is_denied(to)));
@@ -383,7 +431,7 @@ fn who_is_denied_is_forgotten_and_not_asked_again() {
 fn ids_rotate_and_their_nodes_stay() {
     let mut network = Network::new(antenna(&[LOOPBACK], 16, 1), 100);
     let host = *network.nodes.keys().next().expect("a node");
-    network.antenna.set_bootstrap(vec![host]);
+    network.antenna.add_bootstrap(vec![host]);
     network.pass(10 * MINUTE);
     let before: Vec<_> = network.antenna.presences.iter().map(|presence| presence.id).collect();
     let nodes = network.antenna.nodes();
@@ -401,7 +449,7 @@ fn ids_rotate_and_their_nodes_stay() {
 fn a_clock_that_is_set_back_holds_nothing_up() {
     let mut network = Network::new(antenna(&[LOOPBACK], 4, 1), 20);
     let host = *network.nodes.keys().next().expect("a node");
-    network.antenna.set_bootstrap(vec![host]);
+    network.antenna.add_bootstrap(vec![host]);
     network.pass(MINUTE);
     assert!(network.antenna.nodes() > 0);
     network.now -= 24 * HOUR;
@@ -417,7 +465,7 @@ fn a_clock_that_is_set_back_holds_nothing_up() {
 fn a_node_that_answers_with_errors_is_forgotten_like_one_that_is_silent() {
     for answer in ["1:eli202e5:Errore1:t4:TTTT1:y1:e", "1:rd2:id5:shorte1:t4:TTTT1:y1:r"] {
         let mut network = Network::new(antenna(&[LOOPBACK], 1, 1), 20);
-        network.antenna.set_bootstrap(network.nodes.keys().copied().collect());
+        network.antenna.add_bootstrap(network.nodes.keys().copied().collect());
         network.pass(MINUTE);
         assert!(network.antenna.nodes() > 0);
         network.nodes.clear();
@@ -465,7 +513,7 @@ fn a_socket_of_ours_is_no_node_whatever_id_it_is_said_to_have() {
 fn a_bootstrap_host_that_is_out_of_reach_is_not_asked() {
     for (local, host) in [("127.0.0.1", "8.8.8.8:6881"), ("203.0.113.1", "10.0.0.1:6881")] {
         let mut network = Network::new(antenna(&[local.parse().expect("an address")], 2, 1), 0);
-        network.antenna.set_bootstrap(vec![host.parse().expect("an address")]);
+        network.antenna.add_bootstrap(vec![host.parse().expect("an address")]);
         network.pass(5 * MINUTE);
         assert!(network.asked.is_empty(), "{local} asked {host}");
     }
@@ -544,6 +592,21 @@ fn datagrams() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![8 => known, 2 => answer, 1 => prop::collection::vec(any::<u8>(), 0..200)]
 }
 
+/// `packet`, sent from `socket`, is a ping or a find_node for an id of ours, under one of that socket.
+fn check_query(antenna: &Antenna, socket: usize, packet: &[u8]) -> Result<(), TestCaseError> {
+    let sent = decode(packet);
+    let ids: Vec<_> = antenna.presences.iter().map(|presence| presence.id.get()).collect();
+    prop_assert_eq!(sent.kind, Kind::Query);
+    let at = ids.iter().position(|id| Some(*id) == sent.id);
+    prop_assert!(at.is_some_and(|at| antenna.presences[at].socket == socket));
+    match sent.method {
+        Some(b"ping") => prop_assert_eq!(sent.target, None),
+        Some(b"find_node") => prop_assert!(sent.target.is_some_and(|target| ids.contains(&target))),
+        other => prop_assert!(false, "sent {:?}", other),
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -557,9 +620,9 @@ proptest! {
             let datagram = Datagram { socket: *socket, ..from(*ip, payload) };
             let mut kept = Kept::default();
             antenna.receive(now, &datagram, &mut kept);
-            prop_assert!(kept.sent.len() <= 1);
             let asked = decode(payload);
-            for (from, to, packet) in &kept.sent {
+            let (answers, queries) = kept.sent.split_at(kept.sent.len().min(1));
+            for (from, to, packet) in answers {
                 let sent = decode(packet);
                 prop_assert_eq!(sent.flaw, None);
                 prop_assert!(matches!(sent.kind, Kind::Response | Kind::Error));
@@ -570,20 +633,18 @@ proptest! {
                 prop_assert!(sent.nodes.unwrap_or_default().len().is_multiple_of(26));
                 prop_assert!(sent.nodes6.unwrap_or_default().len().is_multiple_of(38));
             }
+            // Behind an answer under a new id.
+            prop_assert!(queries.len() <= 1);
+            for (from, to, packet) in queries {
+                prop_assert_eq!((*from, *to), (*socket, datagram.source));
+                prop_assert_eq!(decode(packet).id, decode(&answers[0].2).id);
+                check_query(&antenna, *from, packet)?;
+            }
             now += pause;
             let mut kept = Kept::default();
             antenna.tick(now, &mut kept);
             for (from, _, packet) in &kept.sent {
-                let sent = decode(packet);
-                let ids: Vec<_> = antenna.presences.iter().map(|presence| presence.id.get()).collect();
-                prop_assert_eq!(sent.kind, Kind::Query);
-                let at = ids.iter().position(|id| Some(*id) == sent.id);
-                prop_assert!(at.is_some_and(|at| antenna.presences[at].socket == *from));
-                match sent.method {
-                    Some(b"ping") => prop_assert_eq!(sent.target, None),
-                    Some(b"find_node") => prop_assert!(sent.target.is_some_and(|target| ids.contains(&target))),
-                    other => prop_assert!(false, "sent {:?}", other),
-                }
+                check_query(&antenna, *from, packet)?;
             }
             prop_assert_eq!(antenna.counters().unaccounted(), 0);
         }
