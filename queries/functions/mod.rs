@@ -1,15 +1,22 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions of one kind share is in [`timestamps`].
+//! notebook see the same set. What functions of one kind share is in [`timestamps`] and
+//! [`sights`].
 
+mod expected_entropy;
 mod gap_squares;
 mod hash64;
 mod ip_text;
+mod keyspace_sweeps;
+mod keyspace_walks;
+mod leading_bits;
 mod max_in_window;
+mod nearest_bits;
 mod operator;
 mod seconds;
 mod shared_prefix_bits;
+mod sights;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -26,8 +33,10 @@ use std::sync::Arc;
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
     vec![
+        expected_entropy::function(),
         hash64::function(),
         ip_text::function(),
+        leading_bits::function(),
         operator::function(),
         seconds::function(),
         shared_prefix_bits::function(),
@@ -37,7 +46,13 @@ pub fn scalar() -> Vec<ScalarUDF> {
 /// The aggregate functions.
 #[must_use]
 pub fn aggregate() -> Vec<AggregateUDF> {
-    vec![gap_squares::function(), max_in_window::function()]
+    vec![
+        gap_squares::function(),
+        keyspace_sweeps::function(),
+        keyspace_walks::function(),
+        max_in_window::function(),
+        nearest_bits::function(),
+    ]
 }
 
 /// Registers every function.

@@ -224,7 +224,8 @@ impl<F: Fold> Accumulator for Timestamps<F> {
     }
 }
 
-fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
+/// Whether the filter of an aggregate lets a row through.
+pub(super) fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
