@@ -22,7 +22,11 @@ tables! {
     visits,
     pair_days,
     hash_days,
+    operator_days,
+    daily_summaries,
     hash_behavior_profiles,
+    operators,
+    operator_profiles,
 }
 
 /// The derived table called `name`, without its `derived.` prefix.

@@ -12,6 +12,7 @@ mod keyspace_sweeps;
 mod keyspace_walks;
 mod leading_bits;
 mod max_in_window;
+mod median_gap;
 mod nearest_bits;
 mod operator;
 mod seconds;
@@ -51,6 +52,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         keyspace_sweeps::function(),
         keyspace_walks::function(),
         max_in_window::function(),
+        median_gap::function(),
         nearest_bits::function(),
     ]
 }

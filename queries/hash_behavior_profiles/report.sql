@@ -2,13 +2,13 @@
 SELECT label,
        count(*) AS infohashes,
        CAST(count(*) AS DOUBLE) / max(profiles) AS share,
+       median(total_events) AS median_events,
        avg(total_events) AS mean_events,
-       avg(unique_ips) AS mean_operators,
-       avg(announce_ratio) AS mean_announce_ratio,
-       avg(burst_score) AS mean_burst
+       max(total_events) AS most_events,
+       median(unique_ips) AS median_operators,
+       max(unique_ips) AS most_operators
 FROM (
-    SELECT unnest(classifications) AS label, total_events, unique_ips, announce_ratio, burst_score,
-           count(*) OVER () AS profiles
+    SELECT unnest(classifications) AS label, total_events, unique_ips, count(*) OVER () AS profiles
     FROM derived.hash_behavior_profiles
 )
 GROUP BY label

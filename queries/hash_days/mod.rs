@@ -44,6 +44,5 @@ pub const TABLE: Table = Table {
         /// Last query.
         last_seen: Timestamp ["µs, UTC"];
     },
-    summary: Some(include_str!("summary.sql")),
     ..folder!()
 };

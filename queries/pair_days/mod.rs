@@ -6,10 +6,20 @@
 //! up exactly: with the number of starts and the first and last of them they give the coefficient
 //! of variation over any number of days.
 //!
+//! libtorrent keeps its routing table fresh with get_peers for targets near its own id. Such a lookup
+//! is no interest in anything. A pair says `near_own_id` when all its queries look like that; together
+//! with nobody else asking for the infohash it is taken for upkeep and left out of statistics of
+//! interest.
+//!
+//! # Benign look-alikes
+//! One infohash in 256 is near a querier's id by chance. If nobody else asks for it and the querier
+//! never announces it, it is taken for upkeep wrongly.
+//!
 //! # Limits
 //! These records name addresses and what they asked for. They leave with the raw events when
 //! those are pruned.
 
+use crate::parameter::parameters;
 use crate::table::folder;
 use crate::{Grain, Table};
 use schema::columns;
@@ -17,6 +27,12 @@ use schema::columns;
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Day { lookback: None },
+    parameters: parameters! {
+        /// Leading bits that an infohash shares with the querier's id to be near it. By chance one
+        /// infohash in 256 shares 8; of libtorrent's own get_peers more than half do. Raising it
+        /// leaves upkeep among the interests; lowering it takes interests for upkeep.
+        own_prefix: Count = 8 ["bits"];
+    },
     columns: columns! {
         /// IPv4 address or IPv6 /64.
         operator: Address ["16 bytes"];
@@ -42,6 +58,11 @@ pub const TABLE: Table = Table {
         last_lookup: Timestamp null ["µs, UTC"];
         /// Sum over the squared gaps between the starts of get_peers lookups.
         gap_squares: F64 ["s²"];
+        /// Median gap between the starts of get_peers lookups; null for fewer than two.
+        median_gap_seconds: F64 null ["s"];
+        /// All queries were get_peers for an infohash that shares `own_prefix` bits with the
+        /// querier's own id: upkeep of a routing table, where nobody else asks for the infohash.
+        near_own_id: Bool ["–"];
         /// Autonomous system of the operator.
         asn: U32 null ["AS number"];
         /// Country of the operator.

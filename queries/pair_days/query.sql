@@ -10,6 +10,10 @@ WITH interest AS (
            min(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS first_lookup,
            max(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS last_lookup,
            gap_squares(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS gap_squares,
+           median_gap(lookup_start) FILTER (WHERE method = 'get_peers' AND NOT continued) AS median_gap_seconds,
+           bool_and(
+               method = 'get_peers' AND coalesce(shared_prefix_bits(querier_id, target), 0) >= $own_prefix
+           ) AS near_own_id,
            min(asn) AS asn,
            min(country) AS country
     FROM derived.lookups
@@ -35,6 +39,8 @@ SELECT interest.operator,
        first_lookup,
        last_lookup,
        gap_squares,
+       median_gap_seconds,
+       near_own_id,
        asn,
        country
 FROM interest

@@ -32,11 +32,25 @@ struct Findings {
 }
 
 /// Every detector that takes part.
-const FINDINGS: &[Findings] = &[Findings {
-    table: "hash_behavior_profiles",
-    tier: "rule",
-    sql: "SELECT infohash AS subject, unnest(classifications) AS label FROM derived.hash_behavior_profiles",
-}];
+const FINDINGS: &[Findings] = &[
+    Findings {
+        table: "hash_behavior_profiles",
+        tier: "rule",
+        sql: "SELECT infohash AS subject, unnest(classifications) AS label FROM derived.hash_behavior_profiles",
+    },
+    Findings {
+        table: "operators",
+        tier: "rule",
+        sql: "SELECT operator AS subject, classification AS label FROM derived.operators \
+              WHERE classification <> 'MIXED'",
+    },
+    Findings {
+        table: "operator_profiles",
+        tier: "rule",
+        sql: "SELECT operator AS subject, classification AS label FROM derived.operator_profiles \
+              WHERE classification NOT IN ('normal_client', 'unknown')",
+    },
+];
 
 /// The tier of what was planted for a detector that does not take part.
 const NO_DETECTOR: &str = "none";
