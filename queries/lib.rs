@@ -27,6 +27,11 @@ tables! {
     hash_behavior_profiles,
     operators,
     operator_profiles,
+    sweep_events,
+    prefix_walk_events,
+    prefix_entropy,
+    prefix_families,
+    keyspace_heatmap,
 }
 
 /// The derived table called `name`, without its `derived.` prefix.

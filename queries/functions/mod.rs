@@ -15,6 +15,7 @@ mod max_in_window;
 mod median_gap;
 mod nearest_bits;
 mod operator;
+mod prefix_groups;
 mod seconds;
 mod shared_prefix_bits;
 mod sights;
@@ -54,6 +55,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         max_in_window::function(),
         median_gap::function(),
         nearest_bits::function(),
+        prefix_groups::function(),
     ]
 }
 

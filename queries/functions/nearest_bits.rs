@@ -2,7 +2,7 @@
 //! the keyspace, how many leading bits, 0 to 16, its number shares with that of the nearest of a
 //! group's ids.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;

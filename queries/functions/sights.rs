@@ -14,10 +14,10 @@
 //! `ascending`, `lookups`, `announces`, `announced`, `near_own_id`, `sequence`. A prefix is the first
 //! twelve bits of an infohash, three hexadecimal digits.
 
-use super::timestamps::{constant_micros, keeps};
+use super::timestamps::{constant, constant_micros, keeps};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, LargeBinaryArray,
-    LargeBinaryBuilder, ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    LargeBinaryBuilder, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit, TimestampMicrosecondType};
@@ -25,8 +25,7 @@ use datafusion::common::{ScalarValue, internal_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, Signature,
-    Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
@@ -36,7 +35,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A step from one prefix to the next is part of a movement when it is no longer than this: 4 of 4,096.
-const STEP: i32 = 4;
+pub(super) const STEP: i32 = 4;
 /// Number of prefixes.
 const PREFIXES: usize = 1 << 12;
 
@@ -54,7 +53,7 @@ impl Sight {
     const PACKED: usize = 29;
 
     /// The first twelve bits of the target.
-    fn prefix(&self) -> i32 {
+    pub(super) fn prefix(&self) -> i32 {
         i32::from(self.target[0]) << 4 | i32::from(self.target[1]) >> 4
     }
 
@@ -96,9 +95,8 @@ pub(super) struct Limits {
 
 impl Limits {
     fn new(args: &AccumulatorArgs) -> Result<Self> {
-        let argument = args.exprs[6].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))?;
-        let ColumnarValue::Scalar(ScalarValue::Int64(Some(min_hashes))) = argument else {
-            return plan_err!("argument 7 of {} must be a constant", args.name);
+        let ScalarValue::Int64(Some(min_hashes)) = constant(args, 6)? else {
+            return plan_err!("argument 7 of {} is no number", args.name);
         };
         Ok(Self {
             idle: constant_micros(args, 4)?,
@@ -363,9 +361,12 @@ fn lists(groups: &[Vec<Stretch>]) -> Result<ListArray> {
     let sequences = ListArray::try_new(
         Arc::new(Field::new_list_field(DataType::Utf8, true)),
         OffsetBuffer::from_lengths(rows.iter().map(|row| row.sequence.len())),
-        Arc::new(StringArray::from_iter_values(
-            rows.iter().flat_map(|row| row.sequence.iter().map(|prefix| digits(*prefix))),
-        )),
+        Arc::new(
+            rows.iter()
+                .flat_map(|row| &row.sequence)
+                .map(|prefix| Some(digits(*prefix)))
+                .collect::<StringArray>(),
+        ),
         None,
     )?;
     let columns: Vec<ArrayRef> = vec![

@@ -239,14 +239,20 @@ fn slice(lists: &ListArray, row: usize) -> Result<Int64Array> {
 }
 
 /// The microseconds of the constant timestamp or duration that stands at `index` among the
-/// arguments. Only constants will do: the last stage of an aggregation no longer sees the rows.
+/// arguments.
 pub(super) fn constant_micros(args: &AccumulatorArgs, index: usize) -> Result<i64> {
-    let value = args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))?;
-    match value {
-        ColumnarValue::Scalar(
-            ScalarValue::TimestampMicrosecond(Some(micros), _)
-            | ScalarValue::DurationMicrosecond(Some(micros)),
-        ) => Ok(micros),
-        _ => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
+    match constant(args, index)? {
+        ScalarValue::TimestampMicrosecond(Some(micros), _)
+        | ScalarValue::DurationMicrosecond(Some(micros)) => Ok(micros),
+        other => plan_err!("argument {} of {} is {other}", index + 1, args.name),
+    }
+}
+
+/// The constant that stands at `index` among the arguments. Only constants will do: the last stage of
+/// an aggregation no longer sees the rows.
+pub(super) fn constant(args: &AccumulatorArgs, index: usize) -> Result<ScalarValue> {
+    match args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))? {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(_) => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
     }
 }
