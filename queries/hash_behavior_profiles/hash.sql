@@ -1,13 +1,18 @@
 -- section: Profile
-SELECT infohash,
-       concat('score:', signal_score, ' ', array_to_string(classifications, ', ')) AS signals,
-       total_events AS events,
+SELECT infohash, concat('score:', signal_score, ' ', array_to_string(classifications, ', ')) AS signals
+FROM derived.hash_behavior_profiles
+WHERE infohash = $infohash
+
+-- section: Measures
+SELECT total_events AS events,
        lookup_count AS lookups,
        announce_count AS announces,
        burst_score AS burst,
        periodicity_score AS periodicity,
+       observer_score AS observer,
        unique_ips AS operators,
-       unique_asns AS asns
+       unique_asns AS asns,
+       duration_minutes
 FROM derived.hash_behavior_profiles
 WHERE infohash = $infohash
 
@@ -19,18 +24,19 @@ WHERE infohash = decode($infohash, 'hex')
 ORDER BY date DESC
 
 -- section: Operators
-SELECT ip_text(operator) AS operator,
-       max(asn) AS asn,
-       max(country) AS country,
+SELECT ip_text(pairs.operator) AS operator,
+       max(pairs.asn) AS asn,
+       max(pairs.country) AS country,
+       max(classification) AS class,
        sum(visits) AS visits,
        sum(lookups) AS lookups,
        sum(announces) AS announces,
        sum(raw_events) AS events,
-       min(first_seen) AS first_seen,
-       max(last_seen) AS last_seen
-FROM derived.pair_days
+       max(pairs.last_seen) AS last_seen
+FROM derived.pair_days AS pairs
+LEFT JOIN derived.operator_profiles AS profiles ON ip_text(pairs.operator) = profiles.operator
 WHERE infohash = decode($infohash, 'hex')
-GROUP BY operator
+GROUP BY pairs.operator
 ORDER BY events DESC, operator
 
 -- section: Gaps between visits

@@ -9,13 +9,9 @@ ORDER BY infohashes DESC, label
 
 -- section: Strongest signals
 SELECT infohash,
-       signal_score AS score,
-       array_to_string(classifications, ', ') AS labels,
+       concat('score:', signal_score, ' ', array_to_string(classifications, ', ')) AS signals,
        total_events AS events,
-       unique_ips AS operators,
-       unique_asns AS asns,
-       burst_score AS burst,
-       periodicity_score AS periodicity
+       unique_ips AS operators
 FROM derived.hash_behavior_profiles
 WHERE signal_score > 0
 ORDER BY signal_score DESC, total_events DESC, infohash

@@ -32,7 +32,9 @@
 //!
 //! # Limits
 //! `normal_client` says that nothing stood out, not that anybody was looked at: an operator of which a
-//! single ping was seen is one. What is seen of an operator depends on how many presences it knows.
+//! single ping was seen is one. What is seen of an operator depends on how many presences it knows: a
+//! client whose lookups reach us only now and then seems to come back more slowly than it does, and
+//! is `unknown`. That a measurement node keeps a period is not tested here.
 //! Without `captured.presences` nobody is a `crawler`. Infohashes, their spread and their cadence come
 //! from `pair_days` and shrink when those are deleted with the raw events.
 //!

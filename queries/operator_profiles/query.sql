@@ -121,11 +121,11 @@ SELECT operator,
                unique_hashes, ' infohashes (from ', $tracked_hashes, ')')
            ELSE concat(
                CASE WHEN rule = 'none' THEN 'no rule fits: ' ELSE '' END,
-               'most infohashes a day ', most_hashes_a_day, ' (normal up to ', $normal_hashes, '), ',
-               CASE WHEN typical_gap_seconds IS NULL THEN 'none looked up twice on one day'
+               '≤ ', most_hashes_a_day, ' infohashes a day (normal ≤ ', $normal_hashes, '), ',
+               CASE WHEN typical_gap_seconds IS NULL THEN 'none again on one day'
                     ELSE concat(
-                        'looked up every ', round(typical_gap_seconds / 60, 1), ' min (normal ',
-                        round(seconds($cadence_least) / 60, 1), ' to ',
+                        'again every ', round(typical_gap_seconds / 60, 1), ' min (normal ',
+                        round(seconds($cadence_least) / 60, 1), '–',
                         round(seconds($cadence_most) / 60, 1), ')')
                END)
        END AS reason,

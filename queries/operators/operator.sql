@@ -18,8 +18,7 @@ WHERE operator = $operator OR asn = $asn
 ORDER BY total_events DESC, operator
 
 -- section: Profiles
-SELECT operator, classification, reason, query_rate_per_hour AS queries_an_hour, burst_score AS burst,
-       entropy_score AS entropy
+SELECT operator, classification AS class, reason
 FROM derived.operator_profiles
 WHERE operator = $operator OR asn = $asn
 ORDER BY total_queries DESC, operator
@@ -44,12 +43,9 @@ ORDER BY date DESC
 -- section: Infohashes
 SELECT encode(pairs.infohash, 'hex') AS infohash,
        sum(raw_events) AS events,
-       sum(lookups) AS lookups,
        sum(announces) AS announces,
-       sum(visits) AS visits,
        count(DISTINCT hash64(operator)) AS operators,
        count(DISTINCT pairs.date) AS days,
-       max(pairs.last_seen) AS last_seen,
        max(array_to_string(classifications, ', ')) AS labels
 FROM derived.pair_days AS pairs
 LEFT JOIN derived.hash_behavior_profiles AS profiles ON encode(pairs.infohash, 'hex') = profiles.infohash
