@@ -37,11 +37,12 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Table, View};
+use crate::{Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
+    retention: Retention::Subjects(&["operator"]),
     parameters: parameters! {
         /// Infohashes that an operator needs. Fewer show nothing about a distribution over 256
         /// prefixes. Raising it leaves only crawlers and large clients.

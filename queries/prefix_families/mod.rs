@@ -33,11 +33,12 @@
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Table, View};
+use crate::{Retention, Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
+    retention: Retention::Subjects(&["prefix", "shared_bits"]),
     parameters: parameters! {
         /// Infohashes of a group. Raising it asks for larger groups, which need fewer bits in
         /// common. At least 2.

@@ -296,7 +296,7 @@ fn whoever_is_answered_under_a_new_id_is_asked_at_once_but_once() {
     let mut antenna = antenna(&[LOOPBACK], 1, 1);
     let changed = antenna.presences[0].valid.end;
     let (old, ping) = (antenna.presences[0].id, query("ping", ""));
-    let mut sent = |antenna: &mut Antenna, now, ip| {
+    let sent = |antenna: &mut Antenna, now, ip| {
         let mut kept = Kept::default();
         antenna.receive(now, &from(ip, &ping), &mut kept);
         kept.sent.iter().map(|(_, _, packet)| decode(packet).kind).collect::<Vec<_>>()
