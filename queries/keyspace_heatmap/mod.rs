@@ -20,7 +20,9 @@
 //!
 //! # Benign look-alikes
 //! Chance: with few infohashes a cell, twice the expectation is common, which is why `hot_hashes` is asked
-//! for. Where we stood on one day only, the mean of a class is that of few cells.
+//! for. Where we stood on one day only, the mean of a class is that of few cells. A client that refreshes
+//! the far buckets of its routing table asks for hundreds of targets that share a few bits with its own
+//! id and with each other: a patch of neighbouring cells with one operator, which `prefix_entropy` names.
 //!
 //! # Limits
 //! A search of many cells raises the mean of their class, and with it what is expected of them.

@@ -12,9 +12,12 @@ WHERE explained_by IS NULL
 ORDER BY hashes DESC, shared_bits DESC, prefix
 
 -- section: Their members
-SELECT prefix, unnest(members) AS infohash
-FROM derived.prefix_families
-WHERE explained_by IS NULL
+SELECT prefix, infohash
+FROM (
+    SELECT prefix, shared_bits, hashes, unnest(members) AS infohash
+    FROM derived.prefix_families
+    WHERE explained_by IS NULL
+)
 ORDER BY hashes DESC, shared_bits DESC, prefix, infohash
 
 -- section: Families by explanation

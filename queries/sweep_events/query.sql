@@ -72,10 +72,10 @@ SELECT operator,
            WHEN announced_hashes >= $explained_share * hash_count THEN 'announces_in_hash_order'
        END AS explained_by,
        concat(
-           '[SWEEP] KEYSPACE WALK ', ip_text(operator), coalesce(concat(' AS', asn), ''),
+           '[SWEEP] KEYSPACE WALK ', ip_text(operator), coalesce(' AS' || CAST(asn AS VARCHAR), ''),
            ' / prefixes ', first_prefix, '→', last_prefix,
            ' ', hash_count, ' hashes ', CAST(round(duration_seconds) AS BIGINT), 's',
-           coalesce(concat(' ', CAST(hashes_per_second AS DECIMAL(12, 2)), '/s'), ''),
+           coalesce(' ' || CAST(CAST(hashes_per_second AS DECIMAL(12, 2)) AS VARCHAR) || '/s', ''),
            ' ', direction, ' conf=', CAST(confidence AS DECIMAL(3, 2))
        ) AS line
 FROM found
