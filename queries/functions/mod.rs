@@ -1,21 +1,29 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions of one kind share is in [`timestamps`].
+//! notebook see the same set. What functions of one kind share is in [`timestamps`] and
+//! [`sights`].
 
 mod components;
 mod crowded_stretches;
+mod expected_entropy;
 mod gap_squares;
 mod hash64;
 mod hourly_profile;
 mod ip_text;
+mod keyspace_sweeps;
+mod keyspace_walks;
+mod leading_bits;
 mod max_in_window;
 mod median_gap;
+mod nearest_bits;
 mod network;
 mod occasions;
 mod operator;
+mod prefix_groups;
 mod seconds;
 mod shared_prefix_bits;
+mod sights;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -32,8 +40,10 @@ use std::sync::Arc;
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
     vec![
+        expected_entropy::function(),
         hash64::function(),
         ip_text::function(),
+        leading_bits::function(),
         network::function(),
         operator::function(),
         seconds::function(),
@@ -49,9 +59,13 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         crowded_stretches::function(),
         gap_squares::function(),
         hourly_profile::function(),
+        keyspace_sweeps::function(),
+        keyspace_walks::function(),
         max_in_window::function(),
         median_gap::function(),
+        nearest_bits::function(),
         occasions::function(),
+        prefix_groups::function(),
     ]
 }
 

@@ -23,7 +23,8 @@ fn shared(columns: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(bits))
 }
 
-fn shared_bits(left: &[u8], right: &[u8]) -> i64 {
+/// How many leading bits two ids have in common.
+pub(super) fn shared_bits(left: &[u8], right: &[u8]) -> i64 {
     let differences = || left.iter().zip(right).map(|(left, right)| left ^ right);
     let equal = differences().take_while(|difference| *difference == 0).count();
     let rest = differences().nth(equal).map_or(0, u8::leading_zeros);

@@ -279,12 +279,12 @@ fn slice(lists: &ListArray, row: usize) -> Result<Int64Array> {
 }
 
 /// The microseconds of the constant timestamp or duration that stands at `index` among the
-/// arguments. Only constants will do: the last stage of an aggregation no longer sees the rows.
+/// arguments.
 pub(super) fn constant_micros(args: &AccumulatorArgs, index: usize) -> Result<i64> {
     match constant(args, index)? {
         ScalarValue::TimestampMicrosecond(Some(micros), _)
         | ScalarValue::DurationMicrosecond(Some(micros)) => Ok(micros),
-        _ => plan_err!("argument {} of {} must be a constant time", index + 1, args.name),
+        other => plan_err!("argument {} of {} is {other}, no time", index + 1, args.name),
     }
 }
 
@@ -300,7 +300,9 @@ pub(super) fn constant_count(args: &AccumulatorArgs, index: usize) -> Result<usi
     Ok(count)
 }
 
-fn constant(args: &AccumulatorArgs, index: usize) -> Result<ScalarValue> {
+/// The constant that stands at `index` among the arguments. Only constants will do: the last stage of
+/// an aggregation no longer sees the rows.
+pub(super) fn constant(args: &AccumulatorArgs, index: usize) -> Result<ScalarValue> {
     match args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))? {
         ColumnarValue::Scalar(value) => Ok(value),
         ColumnarValue::Array(_) => plan_err!("argument {} of {} must be a constant", index + 1, args.name),

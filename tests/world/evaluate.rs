@@ -51,10 +51,38 @@ const FINDINGS: &[Findings] = &[
               WHERE classification NOT IN ('normal_client', 'unknown')",
     },
     Findings {
+        table: "sweep_events",
+        tier: "rule",
+        sql: "SELECT ip_text(operator) AS subject, 'keyspace_walk' AS label FROM derived.sweep_events \
+              WHERE explained_by IS NULL",
+    },
+    Findings {
+        table: "prefix_walk_events",
+        tier: "rule",
+        sql: "SELECT ip_text(operator) AS subject, 'keyspace_walk' AS label FROM derived.prefix_walk_events \
+              WHERE explained_by IS NULL",
+    },
+    Findings {
+        table: "prefix_entropy",
+        tier: "rule",
+        sql: "SELECT operator AS subject, shape AS label FROM derived.prefix_entropy \
+              WHERE shape <> 'as_expected' AND explained_by IS NULL",
+    },
+    Findings {
+        table: "prefix_families",
+        tier: "rule",
+        sql: "SELECT prefix AS subject, 'family' AS label FROM derived.prefix_families WHERE explained_by IS NULL",
+    },
+    Findings {
+        table: "keyspace_heatmap",
+        tier: "rule",
+        sql: "SELECT cell AS subject, zone AS label FROM derived.keyspace_heatmap WHERE zone IS NOT NULL",
+    },
+    Findings {
         table: "rendezvous_events",
         tier: "rule",
         sql: "SELECT concat_ws(' ', operator, infohash) AS subject, kind AS label \
-              FROM derived.rendezvous_events WHERE kind <> 'RETURN_VISIT'",
+              FROM derived.rendezvous_events WHERE kind <> 'RETURN_VISIT' AND explained_by IS NULL",
     },
     Findings {
         table: "coordination",
@@ -70,7 +98,8 @@ const FINDINGS: &[Findings] = &[
     Findings {
         table: "campaigns",
         tier: "rule",
-        sql: "SELECT unnest(members) AS subject, kind AS label FROM derived.campaigns",
+        sql: "SELECT unnest(members) AS subject, kind AS label FROM derived.campaigns \
+              WHERE explained_by IS NULL",
     },
 ];
 

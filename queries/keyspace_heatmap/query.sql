@@ -1,0 +1,108 @@
+WITH pairs AS (
+    SELECT operator,
+           infohash,
+           bool_and(near_own_id) AS near_own_id,
+           min(first_seen) AS first_seen,
+           sum(raw_events) AS events
+    FROM derived.pair_days
+    GROUP BY operator, infohash
+),
+-- Near the id of the one operator that asked for it: upkeep of a routing table.
+upkeep AS (
+    SELECT infohash
+    FROM pairs
+    GROUP BY infohash
+    HAVING count(*) = 1 AND bool_and(near_own_id)
+),
+interest AS (
+    SELECT operator, leading_bits(pairs.infohash, 16) AS cell, pairs.infohash, first_seen, events
+    FROM pairs
+    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
+),
+-- An infohash counts once, on the day on which it was first seen.
+new_hashes AS (
+    SELECT day, cell, count(*) AS hashes
+    FROM (
+        SELECT infohash, cell, date_trunc('day', min(first_seen)) AS day
+        FROM interest
+        GROUP BY infohash, cell
+    )
+    GROUP BY day, cell
+),
+days AS (
+    SELECT day FROM new_hashes GROUP BY day
+),
+presences AS (
+    SELECT date_trunc('day', valid_from) AS day, nearest_bits(node_id) AS bits
+    FROM captured.presences
+    GROUP BY date_trunc('day', valid_from)
+),
+-- How near each cell was to a presence on each day; without presences all are equally far.
+cells AS (
+    SELECT days.day,
+           unnest(coalesce(bits, array_repeat(0, 65536))) AS bits,
+           unnest(range(0, 65536)) AS cell
+    FROM days
+    LEFT JOIN presences ON days.day = presences.day
+),
+-- What one cell at this distance showed on that day on average.
+rates AS (
+    SELECT cells.day, bits, CAST(sum(coalesce(hashes, 0)) AS DOUBLE) / count(*) AS rate
+    FROM cells
+    LEFT JOIN new_hashes ON cells.day = new_hashes.day AND cells.cell = new_hashes.cell
+    GROUP BY cells.day, bits
+),
+expectations AS (
+    SELECT cell, sum(rate) AS expected
+    FROM cells
+    JOIN rates ON cells.day = rates.day AND cells.bits = rates.bits
+    GROUP BY cell
+),
+counts AS (
+    SELECT cell,
+           count(DISTINCT hash64(infohash)) AS hashes,
+           count(DISTINCT hash64(operator)) AS operators,
+           sum(events) AS events
+    FROM interest
+    GROUP BY cell
+),
+compared AS (
+    SELECT expectations.cell,
+           coalesce(hashes, 0) AS hashes,
+           coalesce(operators, 0) AS operators,
+           coalesce(events, 0) AS events,
+           expected,
+           sum(expected) OVER (PARTITION BY expectations.cell / 32) AS block_expected,
+           coalesce(hashes, 0) / nullif(expected, 0) AS ratio
+    FROM expectations
+    LEFT JOIN counts ON expectations.cell = counts.cell
+),
+zones AS (
+    SELECT *,
+           CASE
+               WHEN hashes >= $hot_hashes AND ratio >= $hot_ratio THEN 'hot'
+               WHEN expected >= $cold_expected AND ratio <= $cold_ratio THEN 'cold'
+           END AS zone
+    FROM compared
+)
+SELECT lpad(to_hex(cell), 4, '0') AS cell,
+       cell AS number,
+       hashes,
+       operators,
+       events,
+       expected,
+       block_expected,
+       ratio,
+       zone,
+       CAST(CASE
+           WHEN ratio >= $hot_ratio THEN 4
+           WHEN ratio >= sqrt($hot_ratio) THEN 3
+           WHEN ratio >= 1 THEN 2
+           WHEN ratio > $cold_ratio THEN 1
+           ELSE 0
+       END AS BIGINT) AS level,
+       hashes AS n,
+       now() AS computed_at
+FROM zones
+WHERE hashes > 0 OR zone = 'cold'
+ORDER BY number

@@ -1,0 +1,28 @@
+-- section: Families without an explanation
+SELECT prefix,
+       shared_bits AS bits,
+       hashes,
+       expected_by_chance AS by_chance,
+       operators,
+       asns,
+       first_seen,
+       last_seen
+FROM derived.prefix_families
+WHERE explained_by IS NULL
+ORDER BY hashes DESC, shared_bits DESC, prefix
+
+-- section: Their members
+SELECT prefix, unnest(members) AS infohash
+FROM derived.prefix_families
+WHERE explained_by IS NULL
+ORDER BY hashes DESC, shared_bits DESC, prefix, infohash
+
+-- section: Families by explanation
+SELECT coalesce(explained_by, 'none') AS explained_by,
+       count(*) AS families,
+       sum(hashes) AS hashes,
+       max(hashes) AS largest,
+       max(shared_bits) AS most_bits
+FROM derived.prefix_families
+GROUP BY explained_by
+ORDER BY families DESC, explained_by

@@ -1,0 +1,12 @@
+-- section: Sweeps
+SELECT ip_text(operator) AS operator,
+       max(asn) AS asn,
+       count(*) AS sweeps,
+       sum(hash_count) AS hashes,
+       max(confidence) AS confidence,
+       min(sweep_start) AS first_sweep,
+       max(sweep_end) AS last_sweep
+FROM derived.sweep_events
+WHERE explained_by IS NULL
+GROUP BY operator
+ORDER BY confidence DESC, hashes DESC, operator
