@@ -6,6 +6,7 @@ SELECT min(first_seen) AS period_from,
 FROM derived.operator_days
 
 -- section: Campaigns by kind
+-- The total comes first: it is never what a limit cuts off.
 SELECT kind, count(*) AS campaigns, count(*) - count(explained_by) AS unexplained,
        sum(operators) AS memberships, sum(observations) AS observations
 FROM (
@@ -14,7 +15,7 @@ FROM (
     SELECT 'total', explained_by, operators, observations, 1 FROM derived.campaigns
 )
 GROUP BY kind, place
-ORDER BY place, kind
+ORDER BY place DESC, kind
 
 -- section: Distributed
 SELECT campaign, operators, asns, coordination, duration_h, hashes, observations,

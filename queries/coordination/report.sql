@@ -1,24 +1,23 @@
 -- section: Clusters in several autonomous systems
-SELECT cluster, operators, asns, array_to_string(as_numbers, ' ') AS as_numbers,
-       array_to_string(countries, ' ') AS countries, hashes, coordination, first_seen, last_seen
+SELECT cluster, operators, asns, array_to_string(countries, ' ') AS countries,
+       hashes, coordination, first_seen, last_seen
 FROM derived.operator_clusters
 WHERE asns >= 2
 ORDER BY operators DESC, coordination DESC, cluster
 
 -- section: Operators in them
-SELECT cluster, operator, asn, country, partners, co_visits, best_jaccard, first_seen, last_seen
+SELECT cluster, operator, asn, country, partners, co_visits, best_jaccard, last_seen
 FROM (
     SELECT cluster, unnest(members) AS member FROM derived.operator_clusters WHERE asns >= 2
 ) clusters
 JOIN (
     SELECT operator, min(asn) AS asn, min(country) AS country, count(*) AS partners,
-           sum(co_visits) AS co_visits, max(jaccard) AS best_jaccard, min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen
+           sum(co_visits) AS co_visits, max(jaccard) AS best_jaccard, max(last_seen) AS last_seen
     FROM (
-        SELECT operator_a AS operator, asn_a AS asn, country_a AS country, co_visits, jaccard, first_seen, last_seen
+        SELECT operator_a AS operator, asn_a AS asn, country_a AS country, co_visits, jaccard, last_seen
         FROM derived.coordination WHERE explained_by IS NULL
         UNION ALL
-        SELECT operator_b, asn_b, country_b, co_visits, jaccard, first_seen, last_seen
+        SELECT operator_b, asn_b, country_b, co_visits, jaccard, last_seen
         FROM derived.coordination WHERE explained_by IS NULL
     )
     GROUP BY operator

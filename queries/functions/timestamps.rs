@@ -284,7 +284,7 @@ pub(super) fn constant_micros(args: &AccumulatorArgs, index: usize) -> Result<i6
     match constant(args, index)? {
         ScalarValue::TimestampMicrosecond(Some(micros), _)
         | ScalarValue::DurationMicrosecond(Some(micros)) => Ok(micros),
-        _ => plan_err!("argument {} of {} must be a constant time", index + 1, args.name),
+        other => plan_err!("argument {} of {} is {other}, no time", index + 1, args.name),
     }
 }
 

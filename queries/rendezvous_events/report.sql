@@ -11,7 +11,6 @@ SELECT operator,
        count(*) AS occasions,
        count(*) - count(explained_by) AS unexplained,
        avg(n) AS mean_infohashes,
-       max(n) AS most_infohashes,
        min(first_seen) AS first_seen,
        max(last_seen) AS last_seen
 FROM derived.rendezvous_events

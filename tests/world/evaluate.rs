@@ -51,28 +51,6 @@ const FINDINGS: &[Findings] = &[
               WHERE classification NOT IN ('normal_client', 'unknown')",
     },
     Findings {
-        table: "rendezvous_events",
-        tier: "rule",
-        sql: "SELECT concat_ws(' ', operator, infohash) AS subject, kind AS label \
-              FROM derived.rendezvous_events WHERE kind <> 'RETURN_VISIT'",
-    },
-    Findings {
-        table: "coordination",
-        tier: "rule",
-        sql: "SELECT unnest(make_array(operator_a, operator_b)) AS subject, 'coordinated' AS label \
-              FROM derived.coordination WHERE explained_by IS NULL",
-    },
-    Findings {
-        table: "operator_clusters",
-        tier: "rule",
-        sql: "SELECT unnest(members) AS subject, 'clustered' AS label FROM derived.operator_clusters",
-    },
-    Findings {
-        table: "campaigns",
-        tier: "rule",
-        sql: "SELECT unnest(members) AS subject, kind AS label FROM derived.campaigns",
-    },
-    Findings {
         table: "sweep_events",
         tier: "rule",
         sql: "SELECT ip_text(operator) AS subject, 'keyspace_walk' AS label FROM derived.sweep_events \
@@ -99,6 +77,29 @@ const FINDINGS: &[Findings] = &[
         table: "keyspace_heatmap",
         tier: "rule",
         sql: "SELECT cell AS subject, zone AS label FROM derived.keyspace_heatmap WHERE zone IS NOT NULL",
+    },
+    Findings {
+        table: "rendezvous_events",
+        tier: "rule",
+        sql: "SELECT concat_ws(' ', operator, infohash) AS subject, kind AS label \
+              FROM derived.rendezvous_events WHERE kind <> 'RETURN_VISIT' AND explained_by IS NULL",
+    },
+    Findings {
+        table: "coordination",
+        tier: "rule",
+        sql: "SELECT unnest(make_array(operator_a, operator_b)) AS subject, 'coordinated' AS label \
+              FROM derived.coordination WHERE explained_by IS NULL",
+    },
+    Findings {
+        table: "operator_clusters",
+        tier: "rule",
+        sql: "SELECT unnest(members) AS subject, 'clustered' AS label FROM derived.operator_clusters",
+    },
+    Findings {
+        table: "campaigns",
+        tier: "rule",
+        sql: "SELECT unnest(members) AS subject, kind AS label FROM derived.campaigns \
+              WHERE explained_by IS NULL",
     },
 ];
 
