@@ -237,26 +237,39 @@ fn asked_first(contacts: &Contacts, id: u64, target: u64) -> f64 {
 /// Whether a lookup that comes ever closer asks a node at this distance: it asks a few of those that
 /// are as near, and long-lived nodes are named more often.
 fn met_on_the_way(id: u64, target: u64) -> f64 {
-    (STEADINESS * ASKED / peers_as_near(id, target)).min(1.0)
+    const ODDS: [f64; 65] = odds(STEADINESS * ASKED);
+    ODDS[shared(id, target) as usize]
 }
 
 /// Whether a lookup hears of a node at this distance without asking it.
 fn left_over(id: u64, target: u64) -> f64 {
-    (STEADINESS * LEFT_OVER / peers_as_near(id, target)).min(1.0)
+    const ODDS: [f64; 65] = odds(STEADINESS * LEFT_OVER);
+    ODDS[shared(id, target) as usize]
 }
 
 /// Whether a node that was asked is one of those to which the client announces.
 fn among_closest(id: u64, target: u64) -> f64 {
-    (CLOSEST / peers_as_near(id, target)).min(1.0)
+    const ODDS: [f64; 65] = odds(CLOSEST);
+    ODDS[shared(id, target) as usize]
 }
 
-/// Nodes of the network that are as near to the target.
-fn peers_as_near(id: u64, target: u64) -> f64 {
-    NETWORK / power_of_two(shared(id, target))
+/// By how many bits a node shares with the target: the probability that it is one of `chosen` out of those
+/// of the network that are as near.
+const fn odds(chosen: f64) -> [f64; 65] {
+    let mut odds = [1.0; 65];
+    let mut bits = 0;
+    while bits < odds.len() {
+        let as_near = NETWORK / power_of_two(bits as u32);
+        if chosen < as_near {
+            odds[bits] = chosen / as_near;
+        }
+        bits += 1;
+    }
+    odds
 }
 
-fn power_of_two(exponent: u32) -> f64 {
-    (1u64 << exponent.min(63)) as f64
+const fn power_of_two(exponent: u32) -> f64 {
+    (1u64 << if exponent < 63 { exponent } else { 63 }) as f64
 }
 
 /// Most pairs never meet us, some always.

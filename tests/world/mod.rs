@@ -143,13 +143,14 @@ impl World {
         let own =
             |n: u16| IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 1).to_bits() + u32::from(n)));
         let own: Vec<_> = (0..settings.addresses).map(own).collect();
+        let torrents = Torrents::new(chance, settings.society.packs);
         let mut world = Self {
             keyspace: keyspace(settings.seed, &own)?,
             outages: outages(chance, &settings),
-            torrents: Torrents::new(chance, settings.society.packs),
             clients: (0..settings.society.clients)
-                .map(|n| Client::new(chance, &settings.society, n))
+                .map(|n| Client::new(chance, &settings.society, &torrents, n))
                 .collect(),
+            torrents,
             plan: Plan::default(),
             chance,
             settings,

@@ -96,6 +96,8 @@ pub struct Client {
     /// Shares its address with others: the number of the translator.
     translator: Option<u64>,
     readdressed: bool,
+    /// What it is after, if that never changes.
+    shelf: Vec<u32>,
 }
 
 /// A stretch of time in which a client is online at one address.
@@ -116,7 +118,7 @@ pub struct Stay {
 impl Client {
     /// The client numbered `number`.
     #[must_use]
-    pub fn new(world: Chance, society: &Society, number: u32) -> Self {
+    pub fn new(world: Chance, society: &Society, torrents: &Torrents, number: u32) -> Self {
         let chance = world.named("client").of(number.into());
         let draw = |name| chance.named(name).unit();
         let family = families::family(draw("family"));
@@ -139,7 +141,7 @@ impl Client {
             let (spread, daily) = if faithful { (0.4, 0.98) } else { (2.0, 0.3 + 0.6 * draw("daily")) };
             Habit::Person { evening, spread, daily, faithful }
         };
-        Self {
+        let mut client = Self {
             family: if seedbox { &families::LIBTORRENT } else { family },
             cadence: chance.named("cadence").between(family.cadence.0, family.cadence.1),
             loss: society.loss.0 + (society.loss.1 - society.loss.0) * draw("loss"),
@@ -149,7 +151,12 @@ impl Client {
             translator,
             readdressed: !seedbox && draw("readdressed") < society.readdressed,
             chance,
+            shelf: Vec::new(),
+        };
+        if client.is_always_online() {
+            client.shelf = client.shelf(0, torrents);
         }
+        client
     }
 
     /// Local time minus UTC where it lives, hours.
@@ -167,7 +174,7 @@ impl Client {
     /// Adds the stays that touch `time`.
     pub fn stays(&self, time: &Range<Micros>, society: &Society, torrents: &Torrents, into: &mut Vec<Stay>) {
         if self.is_always_online() && !self.readdressed {
-            into.push(self.stay(Micros::MIN / 2..Micros::MAX / 2, 0, self.shelf(0, torrents)));
+            into.push(self.stay(Micros::MIN / 2..Micros::MAX / 2, 0, self.shelf.clone()));
             return;
         }
         // No stay is longer than a day.
@@ -191,7 +198,11 @@ impl Client {
                 }
             };
             if online.start < time.end && time.start < online.end {
-                into.push(self.stay(online, day, self.shelf(day, torrents)));
+                let shelf = match self.habit {
+                    Habit::Always => self.shelf.clone(),
+                    Habit::Person { .. } => self.shelf(day, torrents),
+                };
+                into.push(self.stay(online, day, shelf));
             }
         }
         if !self.is_always_online() {
