@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 
 /// Rows in a row group at most: what a reader must hold to read one.
 pub const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Bytes of a row group that the writer may say it holds before the group ends. Ordinary traffic comes to
+/// some 850,000 rows by then, fewer where nearly every row brings new ids and addresses.
+const ROW_GROUP_MEMORY: usize = 40 << 20;
 /// Bytes of a column's dictionary before it falls back to plain values. Ids and addresses repeat from
 /// hour to hour: room for some 200,000 of them.
 const ID_DICTIONARY: usize = 4 << 20;
@@ -169,6 +172,9 @@ fn write(
             floor.map_or(merged.num_rows(), |floor| times(table, &merged).partition_point(|&ts| ts < floor));
         let ready_rows = geo.enrich(merged.slice(0, ready)).map_err(rows_error(table))?;
         writer.write(&ready_rows).map_err(parquet)?;
+        if writer.memory_size() > ROW_GROUP_MEMORY {
+            writer.flush().map_err(parquet)?;
+        }
         kept_rows = merged.num_rows() - ready;
         held_rows = kept_rows;
         held.clear();
