@@ -75,6 +75,13 @@ impl Guard {
         true
     }
 
+    /// Whether a query of ours may go to `ip` right behind an answer to it; if so, it is charged. It need
+    /// not wait for the time between two queries: once for every id that `ip` is shown is rare enough.
+    pub fn allow_introduction(&mut self, now: Micros, ip: IpAddr) -> bool {
+        let Limits { interval, burst, .. } = self.limits;
+        charge(self.slot(ip), now, interval, burst / 2)
+    }
+
     /// The slot of `ip`, taken over from the one that has been idle longest if it has none. What is
     /// not paid for yet is taken over as well: otherwise a crowd could push a remote out of its slot
     /// and have it sent a second burst.
@@ -132,17 +139,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_ten_seconds_see_more_than_the_limit(steps in prop::collection::vec((0..SECOND, any::<bool>()), 1..400)) {
+        fn no_ten_seconds_see_more_than_the_limit(steps in prop::collection::vec((0..SECOND, 0..3), 1..400)) {
             let limits = Limits::default();
             let mut guard = Guard::new(&Secret::from_text("s"), limits);
             let ip = IpAddr::from([192, 0, 2, 1]);
             let (mut now, mut sent, mut queries) = (SECOND, Vec::new(), Vec::new());
-            for (step, query) in steps {
+            for (step, kind) in steps {
                 now += step;
-                if query {
-                    if guard.allow_query(now, ip) { sent.push(now); queries.push(now); }
-                } else if guard.allow_answer(now, ip) {
+                let allowed = match kind {
+                    0 => guard.allow_query(now, ip),
+                    1 => guard.allow_introduction(now, ip),
+                    _ => guard.allow_answer(now, ip),
+                };
+                if allowed {
                     sent.push(now);
+                    queries.extend((kind == 0).then_some(now));
                 }
             }
             for (i, &start) in sent.iter().enumerate() {

@@ -24,6 +24,9 @@ use std::path::{Path, PathBuf};
 
 /// Rows in a row group at most: what a reader must hold to read one.
 pub const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Bytes of a row group that the writer may say it holds before the group ends. Ordinary traffic comes to
+/// some 850,000 rows by then, fewer where nearly every row brings new ids and addresses.
+const ROW_GROUP_MEMORY: usize = 40 << 20;
 /// Bytes of a column's dictionary before it falls back to plain values. Ids and addresses repeat from
 /// hour to hour: room for some 200,000 of them.
 const ID_DICTIONARY: usize = 4 << 20;
@@ -168,7 +171,11 @@ impl PartitionFile {
     /// When they cannot be written.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), SpoolError> {
         self.rows += rows.num_rows();
-        self.writer.write(rows).map_err(parquet_error(&self.temporary))
+        self.writer.write(rows).map_err(parquet_error(&self.temporary))?;
+        if self.writer.memory_size() > ROW_GROUP_MEMORY {
+            self.writer.flush().map_err(parquet_error(&self.temporary))?;
+        }
+        Ok(())
     }
 
     /// Syncs the file and gives it its name, which readers look for.

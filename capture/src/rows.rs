@@ -214,6 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn rows_before_a_moment_leave_in_order_and_the_others_stay() {
+        let mut rows = Rows::new("here");
+        let events =
+            |start: Micros| (0..3 * BATCH as Micros).map(move |i| Event { ts: start + 2 * i, ..event() });
+        rows.append(events(1).collect());
+        rows.append(events(0).collect());
+        let until = 5 * BATCH as Micros;
+        let mut times = Vec::new();
+        rows.take_before(until, |batch| {
+            assert!(batch.num_rows() <= BATCH);
+            times.extend_from_slice(timestamps(batch, "ts"));
+        });
+        assert_eq!(times, (0..until).collect::<Vec<_>>());
+        assert_eq!(rows.len(), BATCH);
+        rows.push(Event { ts: 0, ..event() });
+        assert_eq!(timestamps(&rows.take(), "ts")[..2], [0, until]);
+        rows.take_before(Micros::MAX, |_| panic!("nothing is left"));
+    }
+
+    #[test]
     fn a_method_that_is_no_text_is_kept_as_far_as_text_goes() {
         let mut rows = Rows::new("here");
         rows.push(Event { method: Some(Short::cut(b"p\xffng")), ..event() });

@@ -643,6 +643,22 @@ mod tests {
     }
 
     #[test]
+    fn events_beyond_the_bound_are_lost_and_counted_until_there_is_room_again() {
+        const { assert!(MOST_EVENTS * size_of::<Event>() <= 17 << 20) };
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let now = clock::now();
+        let part = MOST_EVENTS / 16;
+        (0..17).for_each(|_| writer.events(events((0..part as i64).map(|i| now - i))));
+        assert_eq!(writer.counters().lost_queue_full, part as u64);
+        assert!(writer.offer(Job::Complete(now + 1)));
+        wait_until(|| writer.counters().recorded == MOST_EVENTS as u64);
+        writer.events(events([now + 1]));
+        let counters = writer.finish(vec![Job::Stop(now + 2)]).expect("finished");
+        assert_eq!((counters.recorded, counters.lost_queue_full), (MOST_EVENTS as u64 + 1, part as u64));
+    }
+
+    #[test]
     fn rows_from_before_the_clock_was_set_back_do_not_wait_for_it() {
         let data = tempfile::tempdir().expect("a folder");
         let mut writer = start(data.path());

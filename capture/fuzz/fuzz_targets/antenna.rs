@@ -306,6 +306,8 @@ impl Session {
         self.follow_rotation();
         for (socket, to, packet) in output.sent {
             self.check_query(socket, to, &packet);
+            let before = self.asked.insert(network(to.ip()), self.passed);
+            assert!(before.is_none_or(|before| self.passed - before >= self.limits.query_interval));
         }
     }
 
@@ -327,8 +329,6 @@ impl Session {
         assert!(is_shown_there, "another presence's id");
         assert!(self.may_be_named(to, Reach::of(self.keyspace.sockets()[socket].ip())), "asked {to}");
         self.charge(to.ip());
-        let before = self.asked.insert(network(to.ip()), self.passed);
-        assert!(before.is_none_or(|before| self.passed - before >= self.limits.query_interval));
         let transaction = query.string("t").expect("a transaction id").to_vec();
         self.questions.push((socket, to, transaction));
     }

@@ -10,8 +10,8 @@
 //!
 //! A node that finds a new id at an endpoint it knows drops the endpoint (libtorrent: "changed ID") and
 //! takes up whatever it hears of next, the old id too, which others still name; then it meets the change
-//! once more. So the first answer under a new id is followed at once by a query under it: that is the
-//! next the node hears.
+//! once more. So while an id is new, each answer under it is followed at once by a query under it: that is
+//! the next the node hears.
 
 use super::pending::Query;
 use super::{Antenna, Datagram, Presence, Sink};
@@ -32,8 +32,8 @@ const CATCH_UP: Micros = SECOND;
 /// Time after a change of id in which nodes that ask are made to hear of it: in that time each looks after
 /// those it knows (BEP 5).
 const INTRODUCTION: Micros = FRESH;
-/// Nodes that are made to hear of one change: several times those that ask a presence in that time.
-const INTRODUCED: usize = 8 * K;
+/// One query in so many may introduce an id.
+const INTRODUCTIONS: Micros = 2;
 
 /// A query of ours.
 enum Ask {
@@ -73,7 +73,6 @@ impl Antenna {
                 presence.id = self.keyspace.id(number, wall);
                 presence.valid = self.keyspace.validity(number, wall);
                 presence.changed = Some(now);
-                presence.introduced.clear();
                 presence.table.recentre(presence.id.get());
                 presence.seek = now;
             }
@@ -172,20 +171,17 @@ impl Antenna {
     /// the query rate is saved later.
     fn introduce(&mut self, now: Micros, presence: u16, contact: Contact, sink: &mut impl Sink) -> bool {
         let number = usize::from(presence);
-        let Presence { id, changed, introduced, .. } = &self.presences[number];
+        let Presence { id, changed, .. } = self.presences[number];
         let Some(interval) = self.query_interval() else { return false };
         if changed.is_none_or(|changed| now - changed >= INTRODUCTION)
-            || introduced.len() == INTRODUCED
-            || introduced.contains(&contact.addr)
-            || self.next_query > now + CATCH_UP
+            || self.next_introduction > now + CATCH_UP
             || !self.pending.has_room()
             || !self.may_ask(presence, &contact)
-            || !self.guard.allow_query(now, contact.addr.ip())
+            || !self.guard.allow_introduction(now, contact.addr.ip())
         {
             return false;
         }
-        let id = *id;
-        self.presences[number].introduced.push(contact.addr);
+        self.next_introduction = self.next_introduction.max(now) + INTRODUCTIONS * interval;
         self.next_query += interval;
         self.ask(now, number, contact.addr, Some(contact), &Ask::FindNode(id), sink);
         true

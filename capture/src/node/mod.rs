@@ -77,8 +77,6 @@ struct Presence {
     valid: Range<Micros>,
     /// When it took its id over from the one before; never, if it began with it.
     changed: Option<Micros>,
-    /// Who has been asked something under an id that changed lately; see [`maintain`](self::maintain).
-    introduced: Vec<SocketAddr>,
     socket: usize,
     reach: Reach,
     is_ipv4: bool,
@@ -108,6 +106,8 @@ pub struct Antenna {
     bootstrap_turn: usize,
     /// When the next query is due.
     next_query: Micros,
+    /// When the next query that introduces a new id is due; see [`maintain`](self::maintain).
+    next_introduction: Micros,
     counters: Counters,
     encoder: Encoder,
     scratch: Scratch,
@@ -137,7 +137,6 @@ impl Antenna {
                     previous: id,
                     valid: keyspace.validity(number, now),
                     changed: None,
-                    introduced: Vec::new(),
                     socket,
                     reach: Reach::of(local.ip()),
                     is_ipv4: local.is_ipv4(),
@@ -162,6 +161,7 @@ impl Antenna {
             turn: 0,
             bootstrap_turn: 0,
             next_query: now,
+            next_introduction: now,
             counters: Counters::default(),
             encoder: Encoder::default(),
             scratch: Scratch::default(),

@@ -292,19 +292,19 @@ fn no_remote_is_asked_often_and_the_rate_holds() {
 }
 
 #[test]
-fn whoever_is_answered_under_a_new_id_is_asked_at_once_but_once() {
+fn an_answer_under_a_new_id_is_followed_by_a_query_under_it() {
     let mut antenna = antenna(&[LOOPBACK], 1, 1);
     let changed = antenna.presences[0].valid.end;
     let (old, ping) = (antenna.presences[0].id, query("ping", ""));
-    let sent = |antenna: &mut Antenna, now, ip| {
+    let sent = |antenna: &mut Antenna, now, ip, payload: &[u8]| {
         let mut kept = Kept::default();
-        antenna.receive(now, &from(ip, &ping), &mut kept);
+        antenna.receive(now, &from(ip, payload), &mut kept);
         kept.sent.iter().map(|(_, _, packet)| decode(packet).kind).collect::<Vec<_>>()
     };
-    assert_eq!(sent(&mut antenna, changed - SECOND, 1), [Kind::Response]);
+    assert_eq!(sent(&mut antenna, changed - SECOND, 1, &ping), [Kind::Response]);
     antenna.settings.query_rate = 0.0;
     antenna.tick(changed, &mut Kept::default());
-    assert_eq!(sent(&mut antenna, changed, 1), [Kind::Response], "no queries of ours at all");
+    assert_eq!(sent(&mut antenna, changed, 1, &ping), [Kind::Response], "no queries of ours at all");
     antenna.settings.query_rate = 4.0;
     let id = antenna.presences[0].id;
     assert_ne!(id, old);
@@ -317,26 +317,37 @@ fn whoever_is_answered_under_a_new_id_is_asked_at_once_but_once() {
     );
     assert!(messages.iter().all(|message| message.id == Some(id.get())));
     assert_eq!(messages[1].target, Some(id.get()));
-    assert_eq!(sent(&mut antenna, changed + MINUTE, 1), [Kind::Response], "it has been asked");
-    assert_eq!(sent(&mut antenna, changed + MINUTE, 2), [Kind::Response, Kind::Query]);
-    assert_eq!(sent(&mut antenna, changed + 20 * MINUTE, 3), [Kind::Response], "it is no news any more");
+    let refused = query("get_peers", "");
+    assert_eq!(sent(&mut antenna, changed + MINUTE, 2, &refused), [Kind::Error], "it names no id");
+    assert_eq!(sent(&mut antenna, changed + MINUTE, 2, &ping), [Kind::Response, Kind::Query]);
+    assert_eq!(
+        sent(&mut antenna, changed + 20 * MINUTE, 3, &ping),
+        [Kind::Response],
+        "it is no news any more"
+    );
 }
 
 #[test]
-fn news_of_changed_ids_keep_to_the_rate_of_queries_and_to_their_number() {
-    let mut antenna = antenna(&[LOOPBACK], 1, 1);
-    let changed = antenna.presences[0].valid.end;
-    let mut kept = Kept::default();
-    antenna.tick(changed, &mut kept);
+fn introductions_take_half_of_the_query_rate_at_most() {
+    let mut network = Network::new(antenna(&[LOOPBACK], 1, 1), 20);
+    let host = *network.nodes.keys().next().expect("a node");
+    network.antenna.add_bootstrap(vec![host]);
+    network.now = network.antenna.presences[0].valid.end;
+    network.pass(SECOND);
     let ping = query("ping", "");
-    (0..1000).for_each(|ip| antenna.receive(changed, &from(ip, &ping), &mut kept));
-    assert!(antenna.counters().find_nodes_sent <= 2 * antenna.settings.query_rate as u64 + 2);
-    for ip in 1000..4000 {
-        let now = changed + Micros::from(ip) * SECOND / 10;
-        antenna.receive(now, &from(ip, &ping), &mut kept);
+    let (mut introductions, seconds) = (0, 100);
+    for step in 0..10 * seconds {
+        let mut kept = Kept::default();
+        (0..10)
+            .for_each(|i| network.antenna.receive(network.now, &from(100 + 10 * step + i, &ping), &mut kept));
+        introductions += kept.sent.iter().filter(|(_, _, packet)| decode(packet).kind == Kind::Query).count();
+        network.pass(SECOND / 10);
     }
-    assert_eq!(antenna.presences[0].introduced.len(), 64);
-    assert_eq!(antenna.counters().find_nodes_sent, 64);
+    let rate = network.antenna.settings.query_rate as usize;
+    let most = rate * seconds as usize;
+    assert!((most / 2..=most / 2 + rate).contains(&introductions), "{introductions}");
+    assert!(network.asked.len() + introductions <= most + 3 * rate);
+    assert!(network.asked.len() >= most / 4, "{} other queries", network.asked.len());
 }
 
 #[test]
