@@ -45,3 +45,9 @@ SELECT ip_text(operator) AS operator, visit_start, visit_end, lookups, announces
 FROM derived.visits
 WHERE infohash = decode($infohash, 'hex') AND NOT continued
 ORDER BY visit_start, operator
+
+-- section: Rendezvous
+SELECT operator, asn, kind, detail, confidence, explained_by
+FROM derived.rendezvous_events
+WHERE infohash = $infohash
+ORDER BY explained_by IS NOT NULL, confidence DESC NULLS LAST, visits DESC, operator

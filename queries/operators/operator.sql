@@ -52,3 +52,22 @@ LEFT JOIN derived.hash_behavior_profiles AS profiles ON encode(pairs.infohash, '
 WHERE ip_text(operator) = $operator OR asn = $asn
 GROUP BY pairs.infohash
 ORDER BY events DESC, infohash
+
+-- section: Sweeps
+SELECT ip_text(operator) AS operator, sweep_start, concat(first_prefix, '→', last_prefix) AS prefixes,
+       hash_count AS hashes, duration_seconds AS seconds, direction, confidence, explained_by
+FROM derived.sweep_events
+WHERE ip_text(operator) = $operator OR asn = $asn
+ORDER BY sweep_start DESC, operator
+
+-- section: Rendezvous
+SELECT operator, kind, infohash, detail, confidence, explained_by, last_seen
+FROM derived.rendezvous_events
+WHERE operator = $operator OR asn = $asn
+ORDER BY explained_by IS NOT NULL, confidence DESC NULLS LAST, visits DESC, operator, infohash, last_seen
+
+-- section: Campaigns
+SELECT campaign, kind, operators, asns, coordination, duration_h AS hours, first_seen, last_seen
+FROM derived.campaigns
+WHERE array_has(members, $operator) OR array_has(as_numbers, concat('AS', $asn))
+ORDER BY first_seen, campaign
