@@ -1,3 +1,11 @@
+-- section: Compared
+SELECT (SELECT count(DISTINCT hash64(infohash)) FROM derived.pair_days) AS infohashes,
+       $min_hashes AS smallest_group,
+       $pair_bits AS bits_of_a_pair,
+       count(*) AS families,
+       count(*) FILTER (WHERE explained_by IS NULL) AS unexplained
+FROM derived.prefix_families
+
 -- section: Families without an explanation
 SELECT prefix,
        shared_bits AS bits,

@@ -81,6 +81,8 @@ impl Section {
     pub async fn collect(title: &str, result: DataFrame, chosen: &Rows) -> Result<Self> {
         let schema = Arc::new(result.schema().as_arrow().clone());
         let batches = result.collect().await?;
+        // What the plan calls text may come as another layout of text.
+        let schema = batches.first().map_or(schema, RecordBatch::schema);
         let all = concat_batches(&schema, &batches)?;
         let rows = chosen.choose(&all)?;
         let (total, hidden) = (rows.num_rows(), all.num_rows() - rows.num_rows());
