@@ -16,15 +16,14 @@ use crate::session;
 use anyhow::{Context, Result};
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch};
-use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::SessionContext;
 use queries::{Grain, Live, Table, functions};
 use schema::partition::DAY;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,8 +42,11 @@ pub struct Finding {
     pub at: i64,
     /// For people.
     pub line: String,
-    /// For programs: one row, everything that the detector says live.
-    pub row: RecordBatch,
+    /// What it is called; stays the same while it goes on.
+    pub name: String,
+    /// For programs: one row, everything that the detector says live. None for something that was told
+    /// and no longer holds.
+    pub row: Option<RecordBatch>,
 }
 
 /// A detector that takes part.
@@ -57,7 +59,7 @@ struct Detector {
 
 /// What was told of a finding.
 struct Told {
-    line: u64,
+    line: String,
     at: i64,
     when: Instant,
 }
@@ -74,7 +76,8 @@ pub struct Watch<'a> {
     /// What is older is known already.
     since: i64,
     ended: BTreeMap<i32, BTreeMap<&'static str, RecordBatch>>,
-    told: HashMap<u64, Told>,
+    /// By table and name.
+    told: BTreeMap<(&'static str, String), Told>,
 }
 
 impl<'a> Watch<'a> {
@@ -97,7 +100,7 @@ impl<'a> Watch<'a> {
             newest: i64::MIN,
             since: i64::MAX,
             ended: BTreeMap::new(),
-            told: HashMap::new(),
+            told: BTreeMap::new(),
         })
     }
 
@@ -197,7 +200,7 @@ impl<'a> Watch<'a> {
         let only = live.by_operator.then_some(&heard);
         let (context, _) = self.evaluate(history, &BTreeSet::from([table.name]), only).await?;
         let found = found(&context, self.config, table, &live).await?;
-        let (told, held_back) = self.tell(found, false);
+        let (told, held_back) = self.tell(&[table], found, false);
         if held_back && let Some(detector) = self.detectors.get_mut(number) {
             detector.heard.extend(heard);
         }
@@ -230,7 +233,8 @@ impl<'a> Watch<'a> {
             detector.heard.clear();
             all.extend(found(&context, self.config, detector.table, &detector.live).await?);
         }
-        let (told, _) = self.tell(all, true);
+        let looked: Vec<_> = self.detectors.iter().map(|detector| detector.table).collect();
+        let (told, _) = self.tell(&looked, all, true);
         let today = self.day();
         self.ended.insert(today, tables);
         while self.ended.len() > 1 && self.held().1 > self.capacity {
@@ -354,39 +358,52 @@ impl<'a> Watch<'a> {
         session::register(context, source, all.into_view())
     }
 
-    /// Those of `found` that are news; and whether there is more, which will be told later. `all` holds
-    /// nothing back.
-    fn tell(&mut self, found: Vec<(u64, Finding)>, all: bool) -> (Vec<Finding>, bool) {
+    /// What is new in `found`, which is what `tables` say now; and whether there is more, which will be told
+    /// later. `all` holds nothing back.
+    fn tell(&mut self, tables: &[&'static Table], found: Vec<Finding>, all: bool) -> (Vec<Finding>, bool) {
         let mut news = Vec::new();
         let mut held_back = false;
-        for (name, finding) in found {
+        let mut named = BTreeSet::new();
+        for finding in found {
             if finding.at < self.since {
                 continue;
             }
-            let line = hash(&finding.line);
+            let name = (finding.table, finding.name.clone());
+            named.insert(name.clone());
             match self.told.get(&name) {
-                Some(told) if told.line == line => continue,
+                Some(told) if told.line == finding.line => continue,
                 Some(told) if !all && told.when.elapsed() < AGAIN => {
                     held_back = true;
                     continue;
                 }
                 _ => {}
             }
-            self.told.insert(name, Told { line, at: finding.at, when: Instant::now() });
+            let (line, at) = (finding.line.clone(), finding.at);
+            self.told.insert(name, Told { line, at, when: Instant::now() });
             news.push(finding);
         }
+        // A window table is seen as a whole at every look: what is not there no longer holds.
+        let whole = |table: &str| tables.iter().any(|it| it.name == table && it.grain == Grain::Window);
+        let over = self.told.extract_if(.., |name, _| whole(name.0) && !named.contains(name));
+        news.extend(over.map(|((table, name), told)| Finding {
+            table,
+            at: self.newest,
+            line: format!("no longer: {}", told.line),
+            name,
+            row: None,
+        }));
         news.sort_by(|one, other| (one.at, &one.line).cmp(&(other.at, &other.line)));
         (news, held_back)
     }
 }
 
-/// What the live query of a detector says, each row with the number of its name.
+/// What the live query of a detector says.
 async fn found(
     context: &SessionContext,
     config: &Config,
     table: &'static Table,
     live: &Live,
-) -> Result<Vec<(u64, Finding)>> {
+) -> Result<Vec<Finding>> {
     let parameters = config.bind(table);
     let rows = context.sql(live.sql).await?.with_param_values(ParamValues::from(parameters))?;
     let rows = rows.collect().await.with_context(|| table.name)?;
@@ -401,25 +418,19 @@ async fn found(
         let at = batch
             .column_by_name("at")
             .with_context(|| format!("{}: no column at in live.sql", table.name))?;
-        let at = cast(at, &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, None))?;
+        let at = cast(at, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
         let at = at.as_primitive::<TimestampMicrosecondType>();
         for row in 0..batch.num_rows() {
-            let finding = Finding {
+            found.push(Finding {
                 table: table.name,
                 at: at.value(row),
                 line: lines.value(row).to_owned(),
-                row: batch.slice(row, 1),
-            };
-            found.push((hash(&(table.name, names.value(row))), finding));
+                name: names.value(row).to_owned(),
+                row: Some(batch.slice(row, 1)),
+            });
         }
     }
     Ok(found)
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn times(rows: &RecordBatch) -> Result<&TimestampMicrosecondArray> {

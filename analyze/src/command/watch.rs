@@ -280,9 +280,17 @@ fn tell(format: Format, findings: &[Finding]) -> Result<()> {
 }
 
 fn object(finding: &Finding) -> Result<Value> {
+    let Some(row) = &finding.row else {
+        return Ok(json!({
+            "table": finding.table,
+            "finding": finding.name,
+            "line": finding.line,
+            "over": true,
+        }));
+    };
     let mut buffer = Vec::new();
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut buffer);
-    writer.write(&finding.row)?;
+    writer.write(row)?;
     writer.finish()?;
     let mut row: Value = serde_json::from_slice(&buffer)?;
     row["table"] = json!(finding.table);
