@@ -5,9 +5,11 @@ use crate::cli::captured_files;
 use analyze::config::Config;
 use analyze::dataset::Dataset;
 use analyze::run::Runner;
-use datafusion::arrow::array::{Array, AsArray, Float64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, UInt32Array,
+};
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt16Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::rngs::StdRng;
@@ -15,6 +17,7 @@ use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::world::actors::Cast;
 use tests::world::{Settings, World, output};
@@ -65,6 +68,78 @@ fn the_same_events_give_the_same_tables() {
     }
 }
 
+/// What one sensor recorded, shared out among two: a lookup that both see stays one lookup, and presences
+/// of the same number stay two.
+#[test]
+fn two_sensors_are_one_observatory() {
+    let original = tempfile::tempdir().expect("a folder");
+    let mut settings = Settings { days: DAYS, outages: 0, cast: Cast::Reference, ..Settings::default() };
+    settings.society.clients = CLIENTS;
+    output::write(&World::new(settings).expect("a world"), original.path()).expect("a dataset");
+    let data = tempfile::tempdir().expect("a folder");
+    for table in schema::CAPTURED {
+        if !original.path().join("captured").join(table.name).is_dir() {
+            continue;
+        }
+        for path in captured_files(original.path(), table.name) {
+            let rows = read(&path);
+            for (sensor, rows) in shared_out(&rows).into_iter().enumerate() {
+                let place = path.with_file_name(format!("{}-{sensor}.parquet", SENSORS[sensor]));
+                let place = data.path().join(place.strip_prefix(original.path()).expect("a path below"));
+                fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+                write(&place, &rows);
+            }
+        }
+    }
+    compute(original.path(), 2, None);
+    compute(data.path(), 2, None);
+    let (wanted, got) = (tables(original.path()), tables(data.path()));
+    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+    for (name, wanted) in &wanted {
+        same(&got[name], wanted).unwrap_or_else(|difference| panic!("{name}: {difference}"));
+    }
+    let lookups = wanted.iter().filter(|(name, _)| name.contains("/lookups/"));
+    let seen_by_several = lookups.flat_map(|(_, rows)| {
+        let presences = rows.column_by_name("presences_hit").expect("a column");
+        presences.as_primitive::<Int64Type>().values().to_vec()
+    });
+    assert!(seen_by_several.filter(|presences| *presences > 1).count() > 100, "too little is shared");
+}
+
+const SENSORS: [&str; 2] = ["east", "west"];
+
+/// The rows of presences with even numbers for the one sensor, of odd numbers for the other, each counted
+/// from 0; rows without a presence are the first one's.
+fn shared_out(rows: &RecordBatch) -> Vec<RecordBatch> {
+    let presences = rows.column_by_name("source_node").map(|column| column.as_primitive::<UInt16Type>());
+    let schema = rows.schema();
+    let of = |sensor: usize| {
+        let mine = (0..rows.num_rows()).filter(|&row| {
+            presences.map_or(sensor == 0, |presences| usize::from(presences.value(row)) % 2 == sensor)
+        });
+        let mine = UInt32Array::from_iter_values(mine.map(|row| row as u32));
+        let mine = take_record_batch(rows, &mine).expect("rows");
+        let columns = schema.fields().iter().zip(mine.columns()).map(|(field, column)| -> ArrayRef {
+            match field.name().as_str() {
+                "sensor" => Arc::new(StringArray::from(vec![SENSORS[sensor]; mine.num_rows()])),
+                "source_node" => {
+                    Arc::new(column.as_primitive::<UInt16Type>().unary::<_, UInt16Type>(|n| n / 2))
+                }
+                _ => Arc::clone(column),
+            }
+        });
+        RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("rows of the same table")
+    };
+    (0..SENSORS.len()).map(of).filter(|rows| rows.num_rows() > 0).collect()
+}
+
+fn write(path: &Path, rows: &RecordBatch) {
+    let file = File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, rows.schema(), None).expect("a writer");
+    writer.write(rows).expect("rows written");
+    writer.close().expect("a whole file");
+}
+
 /// Computes every table; with `interrupted`, after having been cut off at a random moment.
 fn compute(data: &Path, threads: usize, interrupted: Option<&mut StdRng>) {
     let config = Config::parse(&format!("[engine]\nthreads = {threads}\n")).expect("a configuration");
@@ -101,10 +176,7 @@ fn split(from: &Path, to: &Path, chance: &mut StdRng) -> Vec<(PathBuf, PathBuf)>
                 let mine = (0..rows.num_rows()).filter(|row| owner[*row] == part).map(|row| row as u32);
                 let some = take_record_batch(&rows, &UInt32Array::from_iter_values(mine)).expect("rows");
                 let aside = to.join(format!("{}.parquet", files.len()));
-                let file = File::create(&aside).expect("a file");
-                let mut writer = ArrowWriter::try_new(file, some.schema(), None).expect("a writer");
-                writer.write(&some).expect("rows written");
-                writer.close().expect("a whole file");
+                write(&aside, &some);
                 let place = path.with_file_name(format!("sample-{part}-{}.parquet", files.len()));
                 files.push((aside, to.join(place.strip_prefix(from).expect("a path below"))));
             }

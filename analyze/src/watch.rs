@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A finding that goes on changing is told again after so long.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(3);
 /// How long a finding that was told is remembered, in days of the rows' own time.
 const REMEMBERED: i64 = 31;
 

@@ -36,6 +36,8 @@ class Walker:
         self._random = random.Random(number)
         self._contacts = self._random.sample(sorted(contacts), HASHES)
         self._first = 0x100 + 0x111 * number
+        # One node, far from what it asks for: this is neither a shared address nor upkeep of a routing table.
+        self._id = ((self._first ^ 0x800) << 148 | self._random.getrandbits(148)).to_bytes(20)
 
     def walk(self):
         """Sends all of its packets."""
@@ -44,9 +46,7 @@ class Walker:
             for step, contact in enumerate(self._contacts):
                 prefix = self._first + step // 4
                 infohash = (prefix << 148 | self._random.getrandbits(148)).to_bytes(20)
-                # Far from what it asks for: this is no upkeep of a routing table.
-                querier = (((prefix ^ 0x800) << 148) | self._random.getrandbits(148)).to_bytes(20)
-                arguments = {b"id": querier, b"info_hash": infohash}
+                arguments = {b"id": self._id, b"info_hash": infohash}
                 query = {b"t": bytes([step]), b"y": b"q", b"q": b"get_peers", b"a": arguments}
                 sender.sendto(krpc.encode(query), contact)
                 self.last = time.time()
@@ -76,7 +76,7 @@ class Watch:
 
 def told(lines, table, address):
     """When the line came that tells of all infohashes; None when it has not."""
-    mine = (when for when, row in lines if row["table"] == table and row["operator"] == address and row["n"] == HASHES)
+    mine = (when for when, row in lines if row["table"] == table and row.get("operator") == address and row["n"] == HASHES)
     return min(mine, default=None)
 
 
