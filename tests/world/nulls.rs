@@ -65,10 +65,10 @@ pub const NULLS: [Null; 10] = [
     },
     Null {
         name: "reannouncers",
-        doc: "half of all clients are always online, and one in fifty is a seedbox",
+        doc: "two clients in five are always online, and one in a hundred is a seedbox",
         change: |settings| {
-            settings.society.seeders = 0.5;
-            settings.society.seedboxes = 0.02;
+            settings.society.seeders = 0.4;
+            settings.society.seedboxes = 0.01;
         },
     },
     Null {

@@ -93,6 +93,8 @@ fn write_visibility(world: &World, path: &Path) -> Result<()> {
         let columns: Vec<arrow_array::ArrayRef> =
             vec![Arc::new(ips.finish()), Arc::new(infohashes.finish()), Arc::new(values)];
         writer.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
+        // A row group a day: as much memory for a month as for a day.
+        writer.flush()?;
         day += DAY;
     }
     writer.close()?;
