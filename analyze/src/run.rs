@@ -17,7 +17,9 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::{Expr, JoinType, Operator, binary_expr, cast, col, lit};
+use datafusion::logical_expr::{
+    Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, cast, col, lit,
+};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::prelude::SessionContext;
@@ -433,7 +435,22 @@ pub async fn query(
     let declared = schema::table::arrow(table.columns);
     let produced: SchemaRef = Arc::new(result.schema().as_arrow().clone());
     let columns = conform(&produced, &declared)?;
-    Ok(result.select(columns)?)
+    // Columns that are converted on top of sorted rows may come in the order of the threads: said last, the
+    // order holds.
+    let order = order(result.logical_plan())?;
+    Ok(result.select(columns)?.sort(order)?)
+}
+
+/// The order in which a query wants its rows, by the names of its columns.
+fn order(plan: &LogicalPlan) -> Result<Vec<SortExpr>> {
+    let LogicalPlan::Sort(sort) = plan else {
+        bail!("query.sql must end with ORDER BY, over columns that it produces");
+    };
+    let key = |key: &SortExpr| match &key.expr {
+        Expr::Column(column) => Ok(col(format!("\"{}\"", column.name)).sort(key.asc, key.nulls_first)),
+        other => bail!("query.sql must be ordered by columns, not by {other}"),
+    };
+    sort.expr.iter().map(key).collect()
 }
 
 /// Expressions that turn the produced columns into the declared ones, where only the width of an

@@ -139,4 +139,4 @@ SELECT found.campaign,
 FROM found
 JOIN spells ON found.campaign = spells.campaign AND members[1] = spells.first_operator
 JOIN presence ON found.campaign = presence.campaign AND members[1] = presence.first_operator
-ORDER BY kind, found.campaign, members[1]
+ORDER BY kind, campaign, first_seen, last_seen

@@ -62,4 +62,4 @@ SELECT substr(encode(first_member, 'hex'), 1, shared_bits / 4) AS prefix,
        now() AS computed_at
 FROM families
 JOIN audiences ON family['shared_bits'] = shared_bits AND family['first_member'] = first_member
-ORDER BY first_member, shared_bits
+ORDER BY prefix, shared_bits, first_seen, last_seen
