@@ -39,20 +39,24 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     let newest = *days.last().ok_or_else(|| Failure::NoData("no query is held".to_owned()))?;
     let first_kept = newest.saturating_add(1).saturating_sub_unsigned(keep);
     let old = old(&dataset, first_kept);
-    let spoilt = spoilt(&dataset, &old);
     let rows = listing(&old)?;
     let wanted: BTreeSet<&str> = queries::TABLES.iter().map(|table| table.name).collect();
     let runner = Runner::new(&options.config)?;
     if !dry_run {
         // Nothing leaves before all of it is summarised.
         runner.compute(&mut dataset, &wanted).await?;
+    }
+    // Damage behind an intact footer shows only when a file is read.
+    let spoilt = spoilt(&dataset, &old);
+    if !dry_run {
         for folder in old.keys().filter(|folder| !spoilt.contains(folder.as_path())) {
             fs::remove_dir_all(folder).with_context(|| format!("cannot delete {}", folder.display()))?;
         }
         dataset = Dataset::open(&options.data)?;
         runner.compute(&mut dataset, &wanted).await?;
     }
-    let bytes: u64 = old.values().map(|(_, _, day)| day.bytes).sum();
+    let whole = old.iter().filter(|(folder, _)| !spoilt.contains(folder.as_path()));
+    let bytes: u64 = whole.map(|(_, (_, _, day))| day.bytes).sum();
     let (kept, from) = (newest - first_kept + 1, partition::date_text(first_kept));
     let mut notes = vec![match (old.is_empty(), dry_run) {
         (true, _) => format!("Nothing is older than the newest {kept} days, {from} and later."),
