@@ -1,8 +1,8 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions of one kind share is in [`timestamps`] and
-//! [`sights`].
+//! notebook see the same set. What functions of one kind share is in [`timestamps`], [`sessions`]
+//! and [`sights`].
 
 mod components;
 mod crowded_stretches;
@@ -14,6 +14,7 @@ mod ip_text;
 mod keyspace_sweeps;
 mod keyspace_walks;
 mod leading_bits;
+mod lookup_sessions;
 mod max_in_window;
 mod median_gap;
 mod nearest_bits;
@@ -22,9 +23,12 @@ mod occasions;
 mod operator;
 mod prefix_groups;
 mod seconds;
+mod sessions;
 mod shared_prefix_bits;
 mod sights;
+mod single;
 mod timestamps;
+mod visit_sessions;
 
 pub use ip_text::ip_text;
 pub use operator::operator;
@@ -62,11 +66,13 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         hourly_profile::function(),
         keyspace_sweeps::function(),
         keyspace_walks::function(),
+        lookup_sessions::function(),
         max_in_window::function(),
         median_gap::function(),
         nearest_bits::function(),
         occasions::function(),
         prefix_groups::function(),
+        visit_sessions::function(),
     ]
 }
 
