@@ -4,6 +4,7 @@
 //! notebook see the same set. What functions of one kind share is in [`timestamps`] and
 //! [`sights`].
 
+mod benjamini_hochberg;
 mod components;
 mod crowded_stretches;
 mod expected_entropy;
@@ -34,7 +35,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF, WindowUDF};
 use std::sync::Arc;
 
 /// The scalar functions.
@@ -70,6 +71,12 @@ pub fn aggregate() -> Vec<AggregateUDF> {
     ]
 }
 
+/// The window functions.
+#[must_use]
+pub fn window() -> Vec<WindowUDF> {
+    vec![benjamini_hochberg::function()]
+}
+
 /// Registers every function.
 ///
 /// # Errors
@@ -80,6 +87,9 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     }
     for function in aggregate() {
         registry.register_udaf(Arc::new(function))?;
+    }
+    for function in window() {
+        registry.register_udwf(Arc::new(function))?;
     }
     Ok(())
 }
@@ -106,6 +116,7 @@ mod tests {
             .iter()
             .map(|function| function.name().to_owned())
             .chain(aggregate().iter().map(|function| function.name().to_owned()))
+            .chain(window().iter().map(|function| function.name().to_owned()))
             .collect();
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
     }
