@@ -1,8 +1,7 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions of one kind share is in [`timestamps`] and
-//! [`sights`].
+//! notebook see the same set. What functions over time share is in [`timestamps`].
 
 mod benjamini_hochberg;
 mod binomial_at_most;
@@ -14,15 +13,18 @@ mod gap_squares;
 mod hash64;
 mod hourly_profile;
 mod ip_text;
-mod keyspace_sweeps;
-mod keyspace_walks;
+mod keyspace_passes;
 mod leading_bits;
+mod mann_kendall;
 mod max_in_window;
 mod median_gap;
 mod nearest_bits;
 mod network;
 mod occasions;
+mod occupancy;
 mod operator;
+mod poisson_at_least;
+mod poisson_at_most;
 mod prefix_groups;
 mod rarefaction_test;
 mod rayleigh_test;
@@ -30,7 +32,6 @@ mod scan_test;
 mod schedule;
 mod seconds;
 mod shared_prefix_bits;
-mod sights;
 mod single_pass_test;
 mod spacing_test;
 mod timestamps;
@@ -55,8 +56,12 @@ pub fn scalar() -> Vec<ScalarUDF> {
         hash64::function(),
         ip_text::function(),
         leading_bits::function(),
+        mann_kendall::function(),
         network::function(),
+        occupancy::function(),
         operator::function(),
+        poisson_at_least::function(),
+        poisson_at_most::function(),
         rarefaction_test::function(),
         rayleigh_test::function(),
         scan_test::function(),
@@ -76,8 +81,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         crowded_stretches::function(),
         gap_squares::function(),
         hourly_profile::function(),
-        keyspace_sweeps::function(),
-        keyspace_walks::function(),
+        keyspace_passes::function(),
         max_in_window::function(),
         median_gap::function(),
         nearest_bits::function(),
