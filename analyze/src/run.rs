@@ -194,7 +194,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The places of parts that can be begun beside those `under_way`, to have `threads` at once.
+    /// The places of parts that can be begun beside those `under_way`, to have `threads` at once. A window
+    /// table has all threads and all memory for itself.
     fn ready(&self, waiting: &[Planned], under_way: &[Part], threads: usize) -> Vec<usize> {
         let unfinished: Vec<Part> =
             under_way.iter().copied().chain(waiting.iter().map(|planned| planned.part)).collect();
@@ -204,8 +205,11 @@ impl<'a> Runner<'a> {
                 && self.reads(part, other.day, None)
         };
         let waits = |part: Part| unfinished.iter().any(|other| needs(part, *other));
-        let free = waiting.iter().enumerate().filter(|(_, planned)| !waits(planned.part));
-        free.map(|(place, _)| place).take(threads - under_way.len()).collect()
+        let free = || waiting.iter().enumerate().filter(|(_, planned)| !waits(planned.part));
+        let days = free().filter(|(_, planned)| planned.part.day.is_some()).map(|(place, _)| place);
+        let days: Vec<_> = days.take(threads.saturating_sub(under_way.len())).collect();
+        let alone = days.is_empty() && under_way.is_empty();
+        if alone { free().map(|(place, _)| place).take(1).collect() } else { days }
     }
 
     /// Makes the tables `wanted` known to `context`, up to date. With `days`, as if these were all the

@@ -53,13 +53,13 @@ const FINDINGS: &[Findings] = &[
     Findings {
         table: "sweep_events",
         tier: "rule",
-        sql: "SELECT ip_text(operator) AS subject, 'keyspace_walk' AS label FROM derived.sweep_events \
+        sql: "SELECT operator AS subject, 'keyspace_walk' AS label FROM derived.sweep_events \
               WHERE explained_by IS NULL",
     },
     Findings {
         table: "prefix_walk_events",
         tier: "rule",
-        sql: "SELECT ip_text(operator) AS subject, 'keyspace_walk' AS label FROM derived.prefix_walk_events \
+        sql: "SELECT operator AS subject, 'keyspace_walk' AS label FROM derived.prefix_walk_events \
               WHERE explained_by IS NULL",
     },
     Findings {
