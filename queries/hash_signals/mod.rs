@@ -41,6 +41,7 @@ use schema::columns;
 /// See the module.
 pub const TABLE: Table = Table {
     retention: Retention::Subjects(&["infohash", "label"]),
+    families: Some("label"),
     parameters: parameters! {
         /// Length of the window that looks for bursts, as in `hash_days`. Raising it finds slower rushes.
         burst_window: Duration = 300 ["s"];

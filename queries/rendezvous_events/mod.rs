@@ -67,6 +67,7 @@ use schema::columns;
 pub const TABLE: Table = Table {
     grain: Grain::Window,
     retention: Retention::Subjects(&["kind", "operator", "infohash", "first_seen"]),
+    families: Some("CASE WHEN kind = 'CROSS_HASH' THEN 'for lists' ELSE 'for a clock' END"),
     parameters: parameters! {
         /// Visits that a schedule needs by rule. Three are the fewest that have two intervals to compare.
         /// Raising it drops most chance findings, and monitors that were seen a few times only.
