@@ -86,6 +86,9 @@ impl Crowd {
             } else if last.elapsed() > SILENCE {
                 lost = sent - answered;
                 last = Instant::now();
+            } else {
+                // There is nothing to do but wait: the program's threads need the processor more.
+                std::thread::yield_now();
             }
             ensure!(start.elapsed() < DEADLINE, "only {answered} of {sent} queries were answered in time");
         }

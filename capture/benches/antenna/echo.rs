@@ -4,6 +4,7 @@
 //! the antenna uses, and sends it back as it is.
 
 use anyhow::Context as _;
+use nix::libc;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, bind, recvmsg, setsockopt, socket, sockopt,
 };
@@ -15,6 +16,12 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+nix::setsockopt_impl!(MtuDiscovery, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, i32, sockopt::SetStruct<i32>);
+
+/// As in the antenna.
+#[derive(Clone, Copy)]
+struct MtuDiscovery;
 
 /// Makes this program the echo.
 pub const ARGUMENT: &str = "--echo";
@@ -59,6 +66,7 @@ fn open(local: SocketAddrV4) -> std::io::Result<UdpSocket> {
     setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&fd, sockopt::RxqOvfl, &1)?;
     setsockopt(&fd, sockopt::Ipv4RecvTtl, &true)?;
+    setsockopt(&fd, MtuDiscovery, &libc::IP_PMTUDISC_PROBE)?;
     bind(fd.as_raw_fd(), &SockaddrIn::from(local))?;
     UdpSocket::from_std(std::net::UdpSocket::from(fd))
 }
