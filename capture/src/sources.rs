@@ -18,7 +18,7 @@ const WAYS: usize = 8;
 
 /// Something about each of the last remotes.
 pub struct Sources<T> {
-    /// Both halves of the key: this hash stays inside, so that a fast one will do.
+    /// Seeds of the hash. Nobody sees what it gives, so a fast one will do.
     seed: u64,
     shared: SharedSeed,
     sets: Vec<Set<T>>,

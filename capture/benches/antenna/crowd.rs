@@ -19,6 +19,9 @@ const WINDOW_PER_SOCKET: u64 = 5;
 const LEAST_WINDOW: u64 = 256;
 /// Queries sent between two looks at the answers.
 const BURST: u64 = 32;
+/// Time until the answers are looked at again when there are none: a small part of the time that any
+/// program takes for what is under way.
+const PAUSE: Duration = Duration::from_micros(100);
 /// Silence after which what is under way counts as lost.
 const SILENCE: Duration = Duration::from_millis(500);
 /// The longest that a phase may take.
@@ -87,8 +90,8 @@ impl Crowd {
                 lost = sent - answered;
                 last = Instant::now();
             } else {
-                // There is nothing to do but wait: the program's threads need the processor more.
-                std::thread::yield_now();
+                // Other threads of the program have work for this processor.
+                std::thread::sleep(PAUSE);
             }
             ensure!(start.elapsed() < DEADLINE, "only {answered} of {sent} queries were answered in time");
         }
