@@ -1,9 +1,10 @@
 //! The reference: the least that a program with these sockets can do.
 //!
-//! It reads each datagram with the control messages that the antenna asks for, on the runtime that
-//! the antenna uses, and sends it back as it is.
+//! It reads each datagram from sockets set up like the antenna's, with the same control messages, on the
+//! runtime that the antenna uses, and sends it back as it is.
 
 use anyhow::Context as _;
+use capture::socket::MtuDiscovery;
 use nix::libc;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, bind, recvmsg, setsockopt, socket, sockopt,
@@ -16,12 +17,6 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-
-nix::setsockopt_impl!(MtuDiscovery, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, i32, sockopt::SetStruct<i32>);
-
-/// As in the antenna.
-#[derive(Clone, Copy)]
-struct MtuDiscovery;
 
 /// Makes this program the echo.
 pub const ARGUMENT: &str = "--echo";
