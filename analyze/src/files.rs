@@ -8,7 +8,8 @@ use crate::dataset::DataFile;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -62,6 +63,7 @@ impl Partitioning {
 pub struct Files {
     schema: TableSchema,
     files: Vec<PartitionedFile>,
+    rows: u64,
 }
 
 impl Files {
@@ -75,11 +77,13 @@ impl Files {
         files: impl IntoIterator<Item = &'a DataFile>,
     ) -> Result<Self> {
         let schema = TableSchema::builder(schema).with_table_partition_cols(partitioning.columns()).build();
+        let mut rows = 0;
         let files = files
             .into_iter()
+            .inspect(|file| rows += file.rows)
             .map(|file| Ok(object(&file.path, file.size)?.with_partition_values(partitioning.values(file))))
             .collect::<Result<_>>()?;
-        Ok(Self { schema, files })
+        Ok(Self { schema, files, rows })
     }
 }
 
@@ -128,9 +132,14 @@ impl TableProvider for Files {
             let schema = DFSchema::try_from(self.schema())?;
             source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
         }
+        // Which side of a join to hold in memory is decided by this. Inexact, so that nobody takes it for an
+        // answer without having read the rows.
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        statistics.num_rows = Precision::Inexact(usize::try_from(self.rows).unwrap_or(usize::MAX));
         let groups = FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
             .with_file_groups(groups)
+            .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

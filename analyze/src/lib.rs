@@ -15,6 +15,7 @@ pub mod digest;
 pub mod error;
 pub mod files;
 pub mod inputs;
+pub mod job;
 mod lock;
 pub mod party;
 pub mod period;
