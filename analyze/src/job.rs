@@ -1,5 +1,6 @@
 //! Computes one file of a derived table: asks the query, keeps what has to stay, and writes.
 
+use crate::once;
 use anyhow::{Context, Result, bail, ensure};
 use capture::partition::writer_properties;
 use datafusion::arrow::array::RecordBatch;
@@ -138,7 +139,7 @@ pub async fn query(
     table: &Table,
     parameters: Vec<(String, ScalarValue)>,
 ) -> Result<DataFrame> {
-    let result = context.sql(table.query).await?.with_param_values(ParamValues::from(parameters))?;
+    let result = once::dataframe(context, table.query, ParamValues::from(parameters)).await?;
     let declared = schema::table::arrow(table.columns);
     let produced: SchemaRef = Arc::new(result.schema().as_arrow().clone());
     let columns = conform(&produced, &declared)?;

@@ -17,6 +17,7 @@ pub mod files;
 pub mod inputs;
 pub mod job;
 mod lock;
+mod once;
 pub mod party;
 pub mod period;
 pub mod plan;
