@@ -1,8 +1,10 @@
 //! What a query names more than once is computed once.
 //!
 //! The engine puts the text of a WITH table wherever it is named, and so computes it as often. Here those
-//! that are named at least twice are computed first, in their order, and their rows are kept in files
-//! that live as long as the session: on disk, because they may be as many as there are visits.
+//! that are named at least twice are computed first, in their order, and their rows are kept in files that
+//! live as long as the session: on disk, because they may be as many as there are visits. So are those that
+//! group rows: all of their input has been read before their first row anyway, what follows knows how many
+//! there are, and each step has the memory to itself.
 
 use crate::files::Files;
 use anyhow::{Context, Result, bail};
@@ -13,7 +15,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{self, Cte, Query, Visit, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, Cte, GroupByExpr, Query, SetExpr, Visit, visit_relations};
 use futures::{StreamExt, future};
 use std::fs::File;
 use std::io::BufWriter;
@@ -37,8 +39,8 @@ pub async fn dataframe(context: &SessionContext, sql: &str, parameters: ParamVal
         tables.map(|table| names(&*table.query, name)).sum::<usize>() + names(&query.body, name)
     };
     let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-    let shared: Vec<String> =
-        tables.map(|table| table.alias.name.value.clone()).filter(|name| named(name) > 1).collect();
+    let shared = tables.filter(|table| groups(&table.query.body) || named(&table.alias.name.value) > 1);
+    let shared: Vec<String> = shared.map(|table| table.alias.name.value.clone()).collect();
     for name in shared {
         let Some(with) = &mut query.with else { break };
         let Some(place) = with.cte_tables.iter().position(|table| table.alias.name.value == name) else {
@@ -50,6 +52,12 @@ pub async fn dataframe(context: &SessionContext, sql: &str, parameters: ParamVal
     }
     query.with.take_if(|with| with.cte_tables.is_empty());
     plan(context, *query, &parameters).await
+}
+
+/// Whether the rows of a query are groups.
+fn groups(query: &SetExpr) -> bool {
+    let SetExpr::Select(select) = query else { return false };
+    !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
 }
 
 /// How often `name` stands for a table in `part`.
