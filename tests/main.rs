@@ -9,7 +9,6 @@ mod damage;
 mod features;
 mod incremental;
 mod invariance;
-mod keyspace_statistics;
 mod live;
 mod oracle;
 mod parameters;

@@ -127,7 +127,7 @@ SELECT operator,
                round(100 * $crawler_share, 1), ' %)',
                CASE WHEN lookups_per_hash IS NULL THEN '' ELSE concat(
                    ', ', round(lookups_per_hash, 2), ' lookups per infohash (up to ', $indexed_lookups, ')') END)
-           WHEN 'sweeping' THEN concat(sweeps, ' significant sweeps')
+           WHEN 'sweeping' THEN concat('significant sweeps: ', sweeps)
            WHEN 'broad' THEN concat(
                unique_hashes, ' infohashes (from ', $indexed_hashes, '), ', round(lookups_per_hash, 2),
                ' lookups each (up to ', $indexed_lookups, '), no announce')

@@ -1,7 +1,6 @@
-"""What the statistics over the keyspace must answer, computed another way, and draws from their nulls.
+"""What the statistics over the keyspace and over counts must answer, computed another way.
 
-Prints one JSON array of objects: `query`, SQL with one column, and either `values`, what it must give row by
-row, or `null`, the name of a null under which it gives p-values.
+Prints one JSON array of objects: `query`, SQL with one column and one row for each of `values`.
 """
 
 import itertools
@@ -11,8 +10,6 @@ from math import comb
 
 import numpy
 from scipy import stats
-
-TRIALS = 2000
 
 
 def rows(expression, names, types, arguments):
@@ -130,29 +127,6 @@ def poisson(function, chance):
     return {"query": query, "values": [float(chance(k, mean)) for k, mean in arguments]}
 
 
-def random_orders(kinds):
-    chance = numpy.random.default_rng(3)
-    sequences = [chance.integers(0, kinds, size) for size in chance.integers(10, 60, TRIALS)]
-    return {"query": mann_kendall_query(sequences), "null": f"random orders of {kinds} values"}
-
-
-def random_balls():
-    chance = numpy.random.default_rng(4)
-    arguments = []
-    for draws in chance.integers(32, 250, TRIALS):
-        occupied = len(numpy.unique(chance.integers(0, 256, draws)))
-        arguments.append((int(draws), 256.0, occupied))
-    return {"query": occupancy_query(arguments), "null": "balls at random into 256 cells"}
-
-
-def random_counts():
-    chance = numpy.random.default_rng(5)
-    means = chance.uniform(0.1, 40, TRIALS)
-    arguments = [(int(k), float(mean)) for k, mean in zip(chance.poisson(means), means)]
-    expression = "least(1.0, 2 * least(poisson_at_least(k, mean), poisson_at_most(k, mean)))"
-    return {"query": rows(expression, ("k", "mean"), ("BIGINT", "DOUBLE"), arguments), "null": "Poisson counts"}
-
-
 if __name__ == "__main__":
     checks = [
         mann_kendall_without_ties(),
@@ -162,9 +136,5 @@ if __name__ == "__main__":
         occupancy_of_parts_of_cells(),
         poisson("poisson_at_least", lambda k, mean: stats.poisson.sf(k - 1, mean)),
         poisson("poisson_at_most", stats.poisson.cdf),
-        random_orders(6),
-        random_orders(4096),
-        random_balls(),
-        random_counts(),
     ]
     print(json.dumps(checks))

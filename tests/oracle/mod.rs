@@ -1,6 +1,8 @@
 //! The statistics in `queries/functions` are what they say: SciPy computes the same, and under their null
 //! p-values are even or too large.
 
+mod keyspace;
+
 use analyze::config::Engine;
 use analyze::session;
 use datafusion::arrow::array::{
@@ -12,6 +14,7 @@ use datafusion::datasource::MemTable;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Deserialize;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -35,10 +38,12 @@ struct Check {
 #[tokio::test]
 async fn scipy_computes_the_same() {
     let python = std::env::var("TELESCOPE_PYTHON").expect("tests/run sets TELESCOPE_PYTHON");
-    let oracle = concat!(env!("CARGO_MANIFEST_DIR"), "/oracle/oracle.py");
-    let output = Command::new(python).arg(oracle).output().expect("Python starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let checks: Vec<Check> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checks = ["oracle.py", "keyspace.py"].into_iter().flat_map(|oracle| -> Vec<Check> {
+        let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle").join(oracle);
+        let output = Command::new(&python).arg("-B").arg(oracle).output().expect("Python starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    });
     let mut compared = 0;
     for Check { query, values } in checks {
         let got = answer(&query, &[]).await;
