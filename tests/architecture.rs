@@ -59,9 +59,9 @@ fn the_table_names_are_the_folders() {
 }
 
 #[test]
-fn a_table_with_p_values_states_its_null_and_counts_for_the_alarm() {
+fn a_scored_table_states_its_null_and_counts_for_the_alarm() {
     let alarm = queries::table("daily_summaries").and_then(|table| table.summary).expect("a summary");
-    let scored = |table: &&queries::Table| table.columns.iter().any(|column| column.name == "p_value");
+    let scored = |table: &&queries::Table| table.columns.iter().any(|column| column.name == "significant");
     let evidence = ["n", "p_value", "q_value", "tests", "significant", "explained_by"];
     for table in queries::TABLES.iter().filter(scored) {
         assert!(table.doc().contains("\n# Null\n"), "{} does not say under which null", table.name);

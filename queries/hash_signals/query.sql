@@ -31,7 +31,7 @@ spread AS (
 clocks AS (
     SELECT infohash,
            count(p_value) AS pairs,
-           least(min(p_value) * count(p_value), 1) AS p_value,
+           CASE WHEN count(p_value) > 0 THEN least(min(p_value) * count(p_value), 1) END AS p_value,
            CASE WHEN count(p_value) = 0 THEN min(explained_by) FILTER (WHERE kind = 'SCHEDULED') END AS explained_by
     FROM derived.rendezvous_events
     WHERE infohash IS NOT NULL
