@@ -97,7 +97,7 @@ found AS (
            CASE WHEN min(country) IS NOT NULL THEN make_array(min(country)) END,
            NULL,
            avg(period_h),
-           count(*), sum(observations), min(first_seen), max(last_seen), bool_or(by_rule), count(*),
+           count(*), sum(observations), min(first_seen), max(last_seen), bool_or(by_rule), count(*) AS n,
            min(p_value), min(q_value), max(tests), bool_or(significant), NULL
     FROM periods
     GROUP BY operator, period
@@ -148,6 +148,11 @@ SELECT found.campaign,
        last_seen,
        seconds(last_seen - first_seen) / 3600 AS duration_h,
        CAST(operator_days AS DOUBLE) / (operators * days) AS infrastructure_persistence,
+       n,
+       p_value,
+       q_value,
+       tests,
+       significant,
        explained_by,
        now() AS computed_at
 FROM found
