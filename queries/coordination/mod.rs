@@ -24,7 +24,8 @@
 //! A pair is significant up to `false_discovery`. The null is wrong in one way that strikes everybody: when one of
 //! our presences takes an id near an infohash, all its visitors come into view at once. How often that happens
 //! is measured on operators after fewer than `min_shared_hashes` infohashes, who cannot be tested. A pair that met
-//! no more often than that explains is `as_strangers` and not tested; without enough of these, nobody is.
+//! no more often than `caution` times that explains is `as_strangers` and not tested; without enough of these,
+//! nobody is.
 //!
 //! # Why it is evidence
 //! Two machines that work through one list are told what to ask for, and when, by one program. People who
@@ -88,6 +89,9 @@ pub const TABLE: Table = Table {
         /// Visits that they could have made together. The fewer there are, the more often they may have met for
         /// all we know, and the less is found; raising it tests nobody in small datasets.
         min_reference: Count = 50 ["visits"];
+        /// How many times as often as strangers on average a pair may meet without being told to: two clients that
+        /// come back by the same clock, once in step, stay in step. Raising it misses pairs that meet seldom.
+        caution: Ratio = 3.0 ["–"];
         /// Share of false ones that is allowed among significant pairs. Raising it lets more chance in.
         false_discovery: Ratio = 0.05 ["0–1"];
     },

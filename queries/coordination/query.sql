@@ -151,7 +151,7 @@ expectations AS (
            CAST(of_a.bursts AS DOUBLE) * of_b.bursts * inner_product(a.profile, b.profile) / days
                * (2 * seconds($together) + of_a.seconds / of_a.bursts + of_b.seconds / of_b.bursts) / 3600
                AS expected_bursts,
-           opportunities * excess AS excess,
+           $caution * least(opportunities, of_a.bursts, of_b.bursts) * excess AS excess,
            excess IS NOT NULL AS comparable,
            pairs AS candidates
     FROM shared
