@@ -327,7 +327,8 @@ fn tuning_and_evaluation_see_different_worlds() {
         "a world with actors and one without share a seed"
     );
     let tuned = Settings { cast: Cast::Tuning, ..full.planted.clone() };
-    let refusal = evaluate::evaluate(Extent { planted: tuned, ..full }, &[]).expect_err("not these seeds");
+    let refusal =
+        evaluate::evaluate(Extent { planted: tuned, ..full }, &[], |_| {}).expect_err("not these seeds");
     assert!(refusal.to_string().contains("are not for this cast"), "{refusal}");
 }
 
@@ -351,7 +352,7 @@ fn profiles_are_judged_class_by_class() {
 #[test]
 fn detectors_find_what_was_planted_as_often_as_promised() {
     let extent = Extent { null_seeds: 0..0, ..Extent::small() };
-    let verdict = evaluate::evaluate(extent, &[]).expect("an evaluation");
+    let verdict = evaluate::evaluate(extent, &[], |_| {}).expect("an evaluation");
     println!("{verdict}");
     let planted: BTreeSet<&str> = verdict.judgements.iter().filter_map(|judgement| judgement.role).collect();
     for goal in GOALS {
@@ -373,7 +374,8 @@ fn detectors_find_what_was_planted_as_often_as_promised() {
 #[test]
 fn nothing_is_significant_where_nothing_was_planted() {
     let extent = Extent { planted_seeds: 0..0, ..Extent::small() };
-    let verdict = evaluate::evaluate(extent, &NULLS.iter().collect::<Vec<_>>()).expect("an evaluation");
+    let verdict =
+        evaluate::evaluate(extent, &NULLS.iter().collect::<Vec<_>>(), |_| {}).expect("an evaluation");
     println!("{verdict}");
     assert!(verdict.false_alarms.iter().any(|alarm| alarm.tier == "rule" && alarm.findings > 0));
     for alarm in

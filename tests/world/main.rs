@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 use tests::world::actors::{Cast, KINDS};
 use tests::world::contact::ContactModel;
 use tests::world::evaluate::Extent;
@@ -192,7 +193,10 @@ fn run(command: Command) -> Result<()> {
         Command::Evaluate { full, seeds, null_seeds, nulls, list, format, make } => {
             let extent = if full { Extent::full() } else { make.extent(seeds, null_seeds) };
             let among = |null: &&Null| nulls.is_empty() || nulls.iter().any(|name| name == null.name);
-            let verdict = evaluate::evaluate(extent, &NULLS.iter().filter(among).collect::<Vec<_>>())?;
+            let started = Instant::now();
+            let nulls: Vec<_> = NULLS.iter().filter(among).collect();
+            let verdict = evaluate::evaluate(extent, &nulls, |world| eprintln!("{world}"))?;
+            eprintln!("{:.0} s", started.elapsed().as_secs_f64());
             if list {
                 verdict.missed.iter().for_each(|unit| eprintln!("missed: {unit}"));
                 verdict.mistaken.iter().for_each(|finding| eprintln!("nobody planted: {finding}"));
@@ -209,7 +213,7 @@ fn run(command: Command) -> Result<()> {
 
 fn generate(settings: Settings, data: &std::path::Path) -> Result<()> {
     let world = World::new(settings)?;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let events = output::write(&world, data)?;
     truth::write(&world, data)?;
     let seconds = started.elapsed().as_secs_f64();

@@ -1,7 +1,8 @@
 //! What the detectors say about a world: for each table and tier, which label is given to what.
 //!
 //! A detector takes part with one entry in [`FINDINGS`]. The tier `rule` is what crossed stated thresholds
-//! and is not explained. A table with the column `significant` has that tier as well.
+//! and is not explained; where a table also has rows that crossed none, its column `rule` says so. A table with
+//! the column `significant` has that tier as well.
 
 use super::super::{World, output};
 use analyze::config::Config;
@@ -14,6 +15,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::prelude::SessionContext;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// How a detector's table says what it found.
 struct Findings {
@@ -41,8 +43,8 @@ const FINDINGS: &[Findings] = &[
         condition: "classification NOT IN ('normal_client', 'unknown')",
         ..findings("operator_profiles", "operator")
     },
-    Findings { label: "'keyspace_walk'", ..findings("sweep_events", "ip_text(operator)") },
-    Findings { label: "'keyspace_walk'", ..findings("prefix_walk_events", "ip_text(operator)") },
+    Findings { label: "'keyspace_walk'", ..findings("sweep_events", "operator") },
+    Findings { label: "'keyspace_walk'", ..findings("prefix_walk_events", "operator") },
     Findings {
         label: "shape",
         condition: "shape <> 'as_expected'",
@@ -80,7 +82,11 @@ impl Findings {
 
     /// The condition of each tier that the table has.
     fn tiers(&self) -> Vec<(&'static str, &'static str)> {
-        let rule = if self.has("explained_by") { "explained_by IS NULL" } else { "true" };
+        let rule = match (self.has("explained_by"), self.has(RULE)) {
+            (true, true) => "explained_by IS NULL AND rule",
+            (true, false) => "explained_by IS NULL",
+            (false, _) => "true",
+        };
         let rule = self.of.is_none().then_some((RULE, rule));
         rule.into_iter().chain(self.has(SIGNIFICANT).then_some((SIGNIFICANT, SIGNIFICANT))).collect()
     }
@@ -97,6 +103,12 @@ pub fn detectors() -> BTreeSet<(&'static str, &'static str)> {
     let all = taking_part()
         .flat_map(|findings| tiers(findings).map(|tier| (findings.of.unwrap_or(findings.table), tier)));
     all.collect()
+}
+
+/// Whether `tier` is the strictest that `table` has.
+#[must_use]
+pub fn is_strictest(table: &str, tier: &str) -> bool {
+    tier == SIGNIFICANT || !detectors().contains(&(table, SIGNIFICANT))
 }
 
 /// What was found in a world.
@@ -167,5 +179,12 @@ async fn pairs(context: &SessionContext, query: &str) -> Result<Vec<(String, Str
 
 fn text(batch: &RecordBatch, name: &str) -> Result<StringArray> {
     let column = batch.column_by_name(name).with_context(|| format!("no column {name}"))?;
+    if let Some(addresses) = column.as_fixed_size_binary_opt().filter(|column| column.value_length() == 16) {
+        let text = |bytes: &[u8]| {
+            let octets: Option<[u8; 16]> = bytes.try_into().ok();
+            octets.map(|octets| IpAddr::from(octets).to_canonical().to_string())
+        };
+        return Ok(addresses.iter().map(|bytes| bytes.and_then(text)).collect());
+    }
     Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
 }

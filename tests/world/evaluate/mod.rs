@@ -52,13 +52,16 @@ impl Extent {
     /// What the tests look at each time.
     #[must_use]
     pub fn small() -> Self {
-        Self::judging(3, 1, 10)
+        let mut small = Self::judging(3, 1, 10);
+        small.planted.society.clients = 4000;
+        (small.null.society.clients, small.null.days) = (1000, 5);
+        small
     }
 
     /// What the published rates come from: 160 actors of each kind, and 100 worlds of each null.
     #[must_use]
     pub fn full() -> Self {
-        Self::judging(4, 20, 100)
+        Self::judging(8, 10, 100)
     }
 
     /// The first `planted` and `null` of the seeds for evaluation. Actors of one kind share a world, where they
@@ -73,7 +76,7 @@ impl Extent {
             planted: Settings { cast: Cast::Evaluation, copies, ..settings(10_000, 14) },
             planted_seeds: EVALUATION_SEEDS.start..EVALUATION_SEEDS.start + planted,
             contacts: vec![ContactModel::Tables, ContactModel::Acquaintance],
-            null: settings(2000, 7),
+            null: settings(2000, 6),
             null_seeds: FIRST_NULL..FIRST_NULL + null,
         }
     }
@@ -116,12 +119,13 @@ impl Extent {
     }
 }
 
-/// Judges every detector by the worlds of `extent`, its nulls being those of `nulls`.
+/// Judges every detector by the worlds of `extent`, its nulls being those of `nulls`. `progress` hears of each
+/// world before it is looked at.
 ///
 /// # Errors
 /// When seeds and cast do not belong together, a world cannot be written to the temporary folder, or a detector
 /// fails.
-pub fn evaluate(extent: Extent, nulls: &[&'static Null]) -> Result<Verdict> {
+pub fn evaluate(extent: Extent, nulls: &[&'static Null], progress: impl Fn(&str) + Sync) -> Result<Verdict> {
     extent.check()?;
     let worlds = extent.worlds(nulls);
     let next = AtomicUsize::new(0);
@@ -131,7 +135,7 @@ pub fn evaluate(extent: Extent, nulls: &[&'static Null]) -> Result<Verdict> {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some((settings, null)) = worlds.get(number) else { return Ok(counts) };
             let name = null.unwrap_or("actors");
-            eprintln!("world {} of {}: {name}, seed {}", number + 1, worlds.len(), settings.seed);
+            progress(&format!("world {} of {}: {name}, seed {}", number + 1, worlds.len(), settings.seed));
             let world = World::new(settings.clone())?;
             let found = find(&world)?;
             match null {
