@@ -9,6 +9,7 @@ mod damage;
 mod features;
 mod incremental;
 mod invariance;
+mod keyspace_statistics;
 mod live;
 mod parameters;
 mod readers;

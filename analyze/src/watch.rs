@@ -265,9 +265,13 @@ impl<'a> Watch<'a> {
         let context = session::session(&self.config.engine())?;
         let today = self.day();
         let closure = self.plan.closure(wanted);
-        // Day tables look back no further than into the day before.
-        let first =
-            if closure.iter().all(|table| table.grain != Grain::Window) { today - 1 } else { i32::MIN };
+        // Day tables look back no further than into the day before, and what is looked at by operator was
+        // told on the days before.
+        let first = if only.is_some() || closure.iter().all(|table| table.grain != Grain::Window) {
+            today - 1
+        } else {
+            i32::MIN
+        };
         let mut known = BTreeSet::new();
         for source in closure.iter().flat_map(|table| self.plan.sources(table.name)) {
             if source.tier != Tier::Derived && known.insert(*source) {
@@ -283,10 +287,9 @@ impl<'a> Watch<'a> {
                 session::register(&context, source, rows.into_view())?;
                 continue;
             }
-            let own = only.is_some() && wanted.contains(table.name);
             // What is still going on counts as it is: the day's end is put off.
             let [since, until] = day_parameters(today);
-            parameters.extend(if own {
+            parameters.extend(if only.is_some() {
                 [since, day_parameters(today + 1)[1].clone()]
             } else {
                 [since, until]
@@ -382,8 +385,10 @@ impl<'a> Watch<'a> {
             self.told.insert(name, Told { line, at, when: Instant::now() });
             news.push(finding);
         }
-        // A window table is seen as a whole at every look: what is not there no longer holds.
-        let whole = |table: &str| tables.iter().any(|it| it.name == table && it.grain == Grain::Window);
+        // A window table that is seen as a whole at every look: what is not there no longer holds.
+        let is_whole =
+            |table: &Table| table.grain == Grain::Window && table.live.is_some_and(|live| !live.by_operator);
+        let whole = |name: &str| tables.iter().any(|table| table.name == name && is_whole(table));
         let over = self.told.extract_if(.., |name, _| whole(name.0) && !named.contains(name));
         news.extend(over.map(|((table, name), told)| Finding {
             table,

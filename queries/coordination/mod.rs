@@ -14,6 +14,18 @@
 //!
 //! Pairs are found through the infohashes that they share, never by trying all pairs.
 //!
+//! # Null
+//! Both operators choose rare infohashes by popularity, as often as they chose, and visit them at the hours of
+//! the day at which they come, independently of each other. `p_value` is the larger of two Poisson chances:
+//! of as many shared infohashes, and of as many occasions; a pair must be beyond both. Since one occasion takes at
+//! least one pair of visits to the same infohash, and at least one pair of bursts (visits begun without a pause of
+//! `together`), the smaller of these two expectations is that of the occasions. `tests` is the largest number of
+//! pairs that can share `min_shared_hashes` infohashes; those who met on fewer than `min_occasions` count as p = 1.
+//! A pair is significant up to `false_discovery`. The null is wrong in one way that strikes everybody: when one of
+//! our presences takes an id near an infohash, all its visitors come into view at once. How often that happens
+//! is measured on operators after fewer than `min_shared_hashes` infohashes, who cannot be tested. A pair that met
+//! no more often than that explains is `as_strangers` and not tested; without enough of these, nobody is.
+//!
 //! # Why it is evidence
 //! Two machines that work through one list are told what to ask for, and when, by one program. People who
 //! share a taste share infohashes; they do not share minutes, again and again.
@@ -23,8 +35,8 @@
 //! A client with IPv4 and IPv6 is two operators that do everything together (`explained_by =
 //! 'dual_stack'`, same autonomous system). Clients that both announce what they share are members of its
 //! swarm (`client_reannounce`). When one of our presences takes an id near an infohash, all its
-//! visitors come into view within half an hour: among 10,000 clients, some tens of pairs meet on three such
-//! occasions, a few on four.
+//! visitors come into view within half an hour (`as_strangers`): among 10,000 clients, some tens of pairs meet on
+//! three such occasions, a few on four.
 //!
 //! # Limits
 //! One party that changes its address is not found, for its addresses are never active together. What
@@ -70,6 +82,14 @@ pub const TABLE: Table = Table {
         /// always online come together by chance hundreds of times, but not more than expected. Raising
         /// it misses parties that come once an hour or more often.
         synchrony_ratio: Ratio = 3.0 ["–"];
+        /// Infohashes at which those are looked at who cannot be tested. Raising it measures better how often
+        /// strangers meet, and costs time.
+        reference_hashes: Count = 20000 ["infohashes"];
+        /// Visits that they could have made together. Fewer measure nothing; raising it tests nobody in small
+        /// datasets.
+        min_reference: Count = 500 ["visits"];
+        /// Share of false ones that is allowed among significant pairs. Raising it lets more chance in.
+        false_discovery: Ratio = 0.05 ["0–1"];
     },
     columns: columns! {
         /// The operator whose address comes first.
@@ -90,20 +110,30 @@ pub const TABLE: Table = Table {
         expected_shared_hashes: F64 ["infohashes"];
         /// Shared infohashes as a share of those that either looked up, among the rare ones.
         jaccard: F64 ["0–1"];
-        /// What a test is over: the occasions on which both came together.
-        n: I64 ["occasions"];
         /// Pairs of visits to a shared infohash that began together.
         co_visits: I64 ["visits"];
         /// How many there would be if both came independently at their hours of the day.
         expected_co_visits: F64 ["visits"];
+        /// Occasions that there would be then, at most.
+        expected_occasions: F64 ["occasions"];
         /// Mean time between the starts of two visits made together.
         mean_apart_seconds: F64 ["s"];
         /// First visit made together.
         first_seen: Timestamp ["µs, UTC"];
         /// Last visit made together.
         last_seen: Timestamp ["µs, UTC"];
+        /// What the test is over: the occasions on which both came together.
+        n: I64 ["occasions"];
+        /// Chance of as many, or of as many shared infohashes; null when it is explained or cannot be tested.
+        p_value: F64 null ["0–1"];
+        /// The same with all tests in view (Benjamini–Hochberg).
+        q_value: F64 null ["0–1"];
+        /// Pairs tested, at most.
+        tests: I64 ["pairs"];
+        /// Whether the pair would survive chance.
+        significant: Bool ["–"];
         /// What explains the pair without any coordination; null when no rule does.
-        explained_by: Text null ["–"];
+        explained_by: Text null ["dual_stack, client_reannounce, as_strangers"];
         /// When this row was computed.
         computed_at: Timestamp ["µs, UTC"];
     },

@@ -1,30 +1,41 @@
 WITH pairs AS (
     SELECT operator, infohash, sum(visits) AS visits, sum(announces) AS announces,
-           bool_and(near_own_id) AS near_own_id, min(asn) AS asn, min(country) AS country,
+           min(asn) AS asn, min(country) AS country,
            count(*) OVER (PARTITION BY infohash) AS operators
     FROM derived.pair_days
-    WHERE lookups > 0
+    WHERE lookups > 0 AND NOT upkeep
     GROUP BY operator, infohash
 ),
--- The inverted index: infohashes that few ask for and that are no upkeep.
+-- The inverted index: infohashes that few ask for.
 rare AS (
     SELECT *, count(*) OVER (PARTITION BY operator) AS hashes
     FROM pairs
-    WHERE operators <= $max_operators AND NOT (near_own_id AND operators = 1)
+    WHERE operators <= $max_operators
 ),
 interests AS (
     SELECT * FROM rare WHERE operators >= 2 AND hashes <= $max_hashes
 ),
 starts AS (
-    SELECT visits.operator, visits.infohash, visit_start,
+    SELECT visits.operator, visits.infohash, visit_start, hashes,
            CAST(floor(CAST(visit_start AS BIGINT) / (seconds($together) * 1e6)) AS BIGINT) AS slot
     FROM derived.visits
     JOIN interests ON visits.operator = interests.operator AND visits.infohash = interests.infohash
     WHERE NOT continued AND lookups > 0
 ),
+-- What an operator starts without a pause is one burst, however many infohashes it is about.
+bursts AS (
+    SELECT operator,
+           count(*) FILTER (WHERE coalesce(pause > $together, true)) AS bursts,
+           coalesce(sum(seconds(pause)) FILTER (WHERE pause <= $together), 0) AS seconds
+    FROM (
+        SELECT operator, visit_start - lag(visit_start) OVER (PARTITION BY operator ORDER BY visit_start) AS pause
+        FROM starts
+    )
+    GROUP BY operator
+),
 -- Every start in its own slot and the two beside it: what is near meets in the same slot.
 nearby AS (
-    SELECT operator, infohash, visit_start, unnest(make_array(slot - 1, slot, slot + 1)) AS slot
+    SELECT operator, infohash, visit_start, hashes, unnest(make_array(slot - 1, slot, slot + 1)) AS slot
     FROM starts
 ),
 co_visits AS (
@@ -54,6 +65,7 @@ shared AS (
            max(a.hashes) AS hashes_a,
            max(b.hashes) AS hashes_b,
            sum(CAST(a.visits AS DOUBLE) * b.visits) AS chances,
+           sum(least(a.visits, b.visits)) AS opportunities,
            sum(a.announces) > 0 AND sum(b.announces) > 0 AS both_announce,
            min(a.asn) AS asn_a,
            min(b.asn) AS asn_b,
@@ -79,18 +91,126 @@ days AS (
     SELECT count(DISTINCT CAST(first_seen AS DATE)) AS days
     FROM derived.hash_days
 ),
+-- Pairs that are tested share so many infohashes, and each of their infohashes is among these.
+candidates AS (
+    SELECT floor(sum(CAST(operators AS DOUBLE) * (operators - 1) / 2) / $min_shared_hashes) AS pairs
+    FROM (
+        SELECT count(*) AS operators
+        FROM interests
+        WHERE hashes >= $min_shared_hashes
+        GROUP BY infohash
+    )
+),
+-- Operators after too few infohashes to be tested, where they meet: what happens to everybody.
+strangers AS (
+    SELECT operator, infohash, visits
+    FROM interests
+    WHERE hashes < $min_shared_hashes
+),
+crossroads AS (
+    SELECT infohash FROM strangers GROUP BY infohash HAVING count(*) >= 2 ORDER BY infohash LIMIT $reference_hashes
+),
+crossing AS (
+    SELECT strangers.*, profile
+    FROM strangers
+    JOIN crossroads ON strangers.infohash = crossroads.infohash
+    JOIN profiles ON strangers.operator = profiles.operator
+),
+-- Two visits at chance times of the operators' days are within reach of each other with the
+-- probability that both fall into one hour, times the share of an hour that is in reach.
+chances AS (
+    SELECT sum(least(a.visits, b.visits)) AS opportunities,
+           sum(CAST(a.visits AS DOUBLE) * b.visits * inner_product(a.profile, b.profile))
+               / max(days) * 2 * seconds($together) / 3600 AS expected
+    FROM crossing a
+    JOIN crossing b ON a.infohash = b.infohash AND a.operator < b.operator
+    CROSS JOIN days
+),
+met AS (
+    SELECT CAST(count(*) AS DOUBLE) AS met
+    FROM starts a
+    JOIN crossroads ON a.infohash = crossroads.infohash
+    JOIN nearby b ON a.infohash = b.infohash AND a.slot = b.slot
+     AND a.operator < b.operator
+     AND a.visit_start - b.visit_start <= $together AND b.visit_start - a.visit_start <= $together
+    WHERE a.hashes < $min_shared_hashes AND b.hashes < $min_shared_hashes
+),
+-- How much more often they meet than by chance, at its upper confidence limit, for each visit that either
+-- could have shared; null when too few could.
+reference AS (
+    SELECT CASE WHEN opportunities >= $min_reference
+                THEN greatest(met + 2 * sqrt(met + 1) - expected, 0) / opportunities END AS excess
+    FROM chances
+    CROSS JOIN met
+),
 expectations AS (
     SELECT shared.*,
            chance * hashes_a * hashes_b AS expected_shared_hashes,
-           -- Two visits at chance times of the operators' days are within reach of each other with the
-           -- probability that both fall into one hour, times the share of an hour that is in reach.
            chances * inner_product(a.profile, b.profile) / days * 2 * seconds($together) / 3600
-               AS expected_co_visits
+               AS expected_co_visits,
+           CAST(of_a.bursts AS DOUBLE) * of_b.bursts * inner_product(a.profile, b.profile) / days
+               * (2 * seconds($together) + of_a.seconds / of_a.bursts + of_b.seconds / of_b.bursts) / 3600
+               AS expected_bursts,
+           opportunities * excess AS excess,
+           excess IS NOT NULL AS comparable,
+           pairs AS candidates
     FROM shared
     JOIN profiles a ON operator_a = a.operator
     JOIN profiles b ON operator_b = b.operator
+    JOIN bursts of_a ON operator_a = of_a.operator
+    JOIN bursts of_b ON operator_b = of_b.operator
     CROSS JOIN pool
     CROSS JOIN days
+    CROSS JOIN candidates
+    CROSS JOIN reference
+    WHERE shared_hashes >= $min_shared_hashes
+),
+-- However many visits it is made of, an occasion is one pair of visits and one pair of bursts at least.
+measured AS (
+    SELECT *,
+           least(expected_co_visits, expected_bursts) AS expected_occasions,
+           CASE
+               WHEN asn_a = asn_b
+                   AND strpos(ip_text(operator_a), ':') > 0 <> (strpos(ip_text(operator_b), ':') > 0)
+                   THEN 'dual_stack'
+               WHEN both_announce THEN 'client_reannounce'
+           END AS explanation
+    FROM expectations
+),
+likely AS (
+    SELECT *,
+           CASE WHEN explanation IS NULL AND comparable THEN greatest(
+               poisson_at_least(shared_hashes, expected_shared_hashes),
+               poisson_at_least(occasions, expected_occasions)
+           ) END AS chance,
+           CASE WHEN explanation IS NULL AND comparable THEN greatest(
+               poisson_at_least(shared_hashes, expected_shared_hashes),
+               poisson_at_least(occasions, expected_occasions + excess)
+           ) END AS calibrated
+    FROM measured
+),
+vetoed AS (
+    SELECT *,
+           CASE
+               WHEN explanation IS NOT NULL THEN explanation
+               -- Pairs that met less often have a chance of 1 and are not here: they are counted.
+               WHEN benjamini_hochberg(calibrated) OVER ()
+                   * greatest(candidates / count(calibrated) OVER (), 1.0) > $false_discovery
+                   THEN 'as_strangers'
+           END AS explained_by
+    FROM likely
+),
+eligible AS (
+    SELECT *, CASE WHEN explained_by IS NULL THEN chance END AS p_value
+    FROM vetoed
+),
+tested AS (
+    SELECT *,
+           CASE WHEN p_value IS NOT NULL THEN least(1.0,
+               benjamini_hochberg(p_value) OVER () * greatest(candidates / count(p_value) OVER (), 1.0)
+           ) END AS q_value,
+           CAST(CASE WHEN comparable THEN greatest(candidates, count(*) OVER ()) ELSE 0 END AS BIGINT) AS tests
+    FROM eligible
 )
 SELECT ip_text(operator_a) AS operator_a,
        ip_text(operator_b) AS operator_b,
@@ -101,20 +221,20 @@ SELECT ip_text(operator_a) AS operator_a,
        shared_hashes,
        expected_shared_hashes,
        CAST(shared_hashes AS DOUBLE) / (hashes_a + hashes_b - shared_hashes) AS jaccard,
-       occasions AS n,
        co_visits,
        expected_co_visits,
+       expected_occasions,
        mean_apart AS mean_apart_seconds,
        first_seen,
        last_seen,
-       CASE
-           WHEN asn_a = asn_b AND strpos(ip_text(operator_a), ':') > 0 <> (strpos(ip_text(operator_b), ':') > 0)
-               THEN 'dual_stack'
-           WHEN both_announce THEN 'client_reannounce'
-       END AS explained_by,
+       occasions AS n,
+       p_value,
+       q_value,
+       tests,
+       coalesce(q_value <= $false_discovery, false) AS significant,
+       explained_by,
        now() AS computed_at
-FROM expectations
-WHERE shared_hashes >= $min_shared_hashes
-  AND shared_hashes >= $interest_ratio * expected_shared_hashes
+FROM tested
+WHERE shared_hashes >= $interest_ratio * expected_shared_hashes
   AND co_visits >= $synchrony_ratio * expected_co_visits
 ORDER BY operator_a, operator_b

@@ -1,9 +1,9 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions of one kind share is in [`timestamps`] and
-//! [`sights`].
+//! notebook see the same set. What functions over time share is in [`timestamps`].
 
+mod benjamini_hochberg;
 mod components;
 mod crowded_stretches;
 mod expected_entropy;
@@ -11,19 +11,21 @@ mod gap_squares;
 mod hash64;
 mod hourly_profile;
 mod ip_text;
-mod keyspace_sweeps;
-mod keyspace_walks;
+mod keyspace_passes;
 mod leading_bits;
+mod mann_kendall;
 mod max_in_window;
 mod median_gap;
 mod nearest_bits;
 mod network;
 mod occasions;
+mod occupancy;
 mod operator;
+mod poisson_at_least;
+mod poisson_at_most;
 mod prefix_groups;
 mod seconds;
 mod shared_prefix_bits;
-mod sights;
 mod timestamps;
 
 pub use ip_text::ip_text;
@@ -34,7 +36,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF, WindowUDF};
 use std::sync::Arc;
 
 /// The scalar functions.
@@ -45,8 +47,12 @@ pub fn scalar() -> Vec<ScalarUDF> {
         hash64::function(),
         ip_text::function(),
         leading_bits::function(),
+        mann_kendall::function(),
         network::function(),
+        occupancy::function(),
         operator::function(),
+        poisson_at_least::function(),
+        poisson_at_most::function(),
         seconds::function(),
         shared_prefix_bits::function(),
     ]
@@ -60,14 +66,19 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         crowded_stretches::function(),
         gap_squares::function(),
         hourly_profile::function(),
-        keyspace_sweeps::function(),
-        keyspace_walks::function(),
+        keyspace_passes::function(),
         max_in_window::function(),
         median_gap::function(),
         nearest_bits::function(),
         occasions::function(),
         prefix_groups::function(),
     ]
+}
+
+/// The window functions.
+#[must_use]
+pub fn window() -> Vec<WindowUDF> {
+    vec![benjamini_hochberg::function()]
 }
 
 /// Registers every function.
@@ -80,6 +91,9 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     }
     for function in aggregate() {
         registry.register_udaf(Arc::new(function))?;
+    }
+    for function in window() {
+        registry.register_udwf(Arc::new(function))?;
     }
     Ok(())
 }
@@ -106,6 +120,7 @@ mod tests {
             .iter()
             .map(|function| function.name().to_owned())
             .chain(aggregate().iter().map(|function| function.name().to_owned()))
+            .chain(window().iter().map(|function| function.name().to_owned()))
             .collect();
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
     }

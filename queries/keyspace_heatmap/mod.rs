@@ -11,18 +11,23 @@
 //! cell of a class is expected to show the mean of its class of the infohashes that were new on that
 //! day. The sum over all cells is the number of infohashes seen.
 //!
-//! A cell is `hot` with at least `hot_hashes` infohashes and `hot_ratio` times as many as expected, and
-//! `cold` with at most `cold_ratio` times as many, where at least `cold_expected` are. `level` is the
-//! ratio in five steps: up to `cold_ratio`, below 1, from 1, from √`hot_ratio`, from `hot_ratio`.
+//! A cell is `hot` when it is significant and shows at least `hot_ratio` times as many as expected, and
+//! `cold` when it is significant and shows at most `cold_ratio` times as many. `level` is the ratio in five
+//! steps: up to `cold_ratio`, below 1, from 1, from √`hot_ratio`, from `hot_ratio`.
+//!
+//! # Null
+//! Infohashes fall into the cells independently, each cell with the mean that its exposure lets expect:
+//! `p_value` is the two-sided Poisson chance of so many, or so few. The q-value is over all 65,536 cells, those
+//! without a row included; a zone is significant up to `false_discovery`. Nothing explains a cell:
+//! `explained_by` is null.
 //!
 //! # Why it is evidence
 //! Infohashes fall evenly over the keyspace. Where many more are asked for, somebody searches there.
 //!
 //! # Benign look-alikes
-//! Chance: with few infohashes a cell, twice the expectation is common, which is why `hot_hashes` is asked
-//! for. Where we stood on one day only, the mean of a class is that of few cells. A client that refreshes
-//! the far buckets of its routing table asks for hundreds of targets that share a few bits with its own
-//! id and with each other: a patch of neighbouring cells with one operator, which `prefix_entropy` names.
+//! A client that refreshes the far buckets of its routing table asks for hundreds of targets that share a few
+//! bits with its own id and with each other: a patch of neighbouring cells with one operator, which
+//! `prefix_entropy` names. Where we stood on one day only, the mean of a class is that of few cells.
 //!
 //! # Limits
 //! A search of many cells raises the mean of their class, and with it what is expected of them.
@@ -40,16 +45,12 @@ use schema::columns;
 /// See the module.
 pub const TABLE: Table = Table {
     parameters: parameters! {
-        /// Infohashes of a hot cell. Where one is expected, ten come by chance to one cell in
-        /// ten million. Raising it finds only the hottest.
-        hot_hashes: Count = 10 ["infohashes"];
         /// Hot from this many times the expectation on. Raising it finds only the hottest.
         hot_ratio: Ratio = 2.0 ["0…"];
-        /// Infohashes that must be expected of a cold cell. With fewer, few or none are no surprise.
-        /// Raising it finds only what must be seen.
-        cold_expected: Ratio = 10.0 ["infohashes"];
         /// Cold up to this share of the expectation. Raising it calls chance cold.
         cold_ratio: Ratio = 0.5 ["0–1"];
+        /// Share of false ones that is allowed among hot and cold cells. Raising it lets more chance in.
+        false_discovery: Ratio = 0.05 ["0–1"];
     },
     columns: columns! {
         /// The first four digits of its infohashes.
@@ -72,8 +73,18 @@ pub const TABLE: Table = Table {
         zone: Text null ["hot, cold"];
         /// The ratio in steps.
         level: I64 ["0–4"];
-        /// Infohashes over which a test would be.
+        /// Infohashes over which the test is.
         n: I64 ["infohashes"];
+        /// Chance of so many, or so few; null where nothing is expected.
+        p_value: F64 null ["0–1"];
+        /// The same with all cells in view (Benjamini–Hochberg).
+        q_value: F64 null ["0–1"];
+        /// Cells tested.
+        tests: I64 ["cells"];
+        /// Whether the cell is a zone.
+        significant: Bool ["–"];
+        /// Always null: nothing explains a cell.
+        explained_by: Text null ["–"];
         /// When this row was computed.
         computed_at: Timestamp ["µs, UTC"];
     },

@@ -1,23 +1,9 @@
-WITH pairs AS (
-    SELECT operator,
-           infohash,
-           bool_and(near_own_id) AS near_own_id,
-           min(first_seen) AS first_seen,
+WITH interest AS (
+    SELECT operator, infohash, leading_bits(infohash, 16) AS cell, min(first_seen) AS first_seen,
            sum(raw_events) AS events
     FROM derived.pair_days
+    WHERE NOT upkeep
     GROUP BY operator, infohash
-),
--- Near the id of the one operator that asked for it: upkeep of a routing table.
-upkeep AS (
-    SELECT infohash
-    FROM pairs
-    GROUP BY infohash
-    HAVING count(*) = 1 AND bool_and(near_own_id)
-),
-interest AS (
-    SELECT operator, leading_bits(pairs.infohash, 16) AS cell, pairs.infohash, first_seen, events
-    FROM pairs
-    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
 ),
 -- An infohash counts once, on the day on which it was first seen.
 new_hashes AS (
@@ -73,17 +59,26 @@ compared AS (
            coalesce(events, 0) AS events,
            expected,
            sum(expected) OVER (PARTITION BY expectations.cell / 32) AS block_expected,
-           coalesce(hashes, 0) / nullif(expected, 0) AS ratio
+           coalesce(hashes, 0) / nullif(expected, 0) AS ratio,
+           least(1.0, 2 * least(
+               poisson_at_least(coalesce(hashes, 0), expected), poisson_at_most(coalesce(hashes, 0), expected)
+           )) AS p_value
     FROM expectations
     LEFT JOIN counts ON expectations.cell = counts.cell
+),
+tested AS (
+    SELECT *,
+           benjamini_hochberg(p_value) OVER () AS q_value,
+           count(p_value) OVER () AS tests
+    FROM compared
 ),
 zones AS (
     SELECT *,
            CASE
-               WHEN hashes >= $hot_hashes AND ratio >= $hot_ratio THEN 'hot'
-               WHEN expected >= $cold_expected AND ratio <= $cold_ratio THEN 'cold'
+               WHEN q_value <= $false_discovery AND ratio >= $hot_ratio THEN 'hot'
+               WHEN q_value <= $false_discovery AND ratio <= $cold_ratio THEN 'cold'
            END AS zone
-    FROM compared
+    FROM tested
 )
 SELECT lpad(to_hex(cell), 4, '0') AS cell,
        cell AS number,
@@ -102,6 +97,11 @@ SELECT lpad(to_hex(cell), 4, '0') AS cell,
            ELSE 0
        END AS BIGINT) AS level,
        hashes AS n,
+       p_value,
+       q_value,
+       tests,
+       zone IS NOT NULL AS significant,
+       CAST(NULL AS VARCHAR) AS explained_by,
        now() AS computed_at
 FROM zones
 WHERE hashes > 0 OR zone = 'cold'

@@ -3,7 +3,7 @@ SELECT sum(hashes) AS total_hashes,
        count(*) FILTER (WHERE hashes > 0) AS unique_prefixes,
        count(*) FILTER (WHERE zone = 'hot') AS hot_zones,
        (
-           SELECT count(DISTINCT hash64(operator))
+           SELECT count(DISTINCT operator)
            FROM (
                SELECT operator FROM derived.sweep_events WHERE explained_by IS NULL
                UNION ALL
@@ -28,13 +28,13 @@ GROUP BY number / 2048, number % 2048 / 32
 ORDER BY row, col
 
 -- section: Hot zones
-SELECT cell, hashes, expected, ratio, operators, events
+SELECT cell, hashes, expected, ratio, operators, events, q_value
 FROM derived.keyspace_heatmap
 WHERE zone = 'hot'
 ORDER BY ratio DESC, cell
 
 -- section: Cold zones
-SELECT cell, hashes, expected, ratio, operators, events
+SELECT cell, hashes, expected, ratio, operators, events, q_value
 FROM derived.keyspace_heatmap
 WHERE zone = 'cold'
 ORDER BY ratio, expected DESC, cell

@@ -2,7 +2,7 @@
 //! rare infohashes together.
 //!
 //! # What it measures
-//! The connected components of the unexplained pairs of `coordination`, and what their members have in
+//! The connected components of the significant pairs of `coordination`, and what their members have in
 //! common: autonomous systems, networks, infohashes, manner and timing. `coordination` is the mean Jaccard
 //! similarity over all pairs of members, linked or not: shared infohashes as a share of those that
 //! either looked up, among the infohashes that at most `max_operators` ask for. Nine operators that each
@@ -60,7 +60,7 @@ pub const TABLE: Table = Table {
         hashes: I64 ["infohashes"];
         /// Mean Jaccard similarity over all pairs of members.
         coordination: F64 ["0–1"];
-        /// Unexplained pairs of `coordination` that hold the cluster together.
+        /// Significant pairs of `coordination` that hold the cluster together.
         edges: I64 ["pairs"];
         /// Pairs of visits that those made together.
         co_visits: I64 ["visits"];

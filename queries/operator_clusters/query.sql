@@ -2,7 +2,7 @@ WITH edges AS (
     SELECT operator_a, operator_b, asn_a, asn_b, country_a, country_b, co_visits, expected_co_visits,
            mean_apart_seconds
     FROM derived.coordination
-    WHERE explained_by IS NULL
+    WHERE significant
 ),
 vertices AS (
     SELECT unnest(components(hash64(operator_a), hash64(operator_b))) AS vertex
@@ -32,7 +32,7 @@ meetings AS (
 hashes AS (
     SELECT infohash, count(DISTINCT hash64(operator)) AS operators
     FROM derived.pair_days
-    WHERE lookups > 0
+    WHERE lookups > 0 AND NOT upkeep
     GROUP BY infohash
     HAVING count(DISTINCT hash64(operator)) <= $max_operators
 ),
@@ -51,9 +51,8 @@ pairs AS (
     FROM derived.pair_days
     JOIN members ON ip_text(pair_days.operator) = members.operator
     JOIN hashes ON pair_days.infohash = hashes.infohash
-    WHERE lookups > 0
+    WHERE lookups > 0 AND NOT upkeep
     GROUP BY component, members.operator, pair_days.infohash
-    HAVING max(hashes.operators) > 1 OR NOT bool_and(near_own_id)
 ),
 interests AS (
     SELECT *,

@@ -14,8 +14,8 @@
 //! hour (`querier_ids`), and their numbers add up.
 //!
 //! # Limits
-//! Raw counts include retransmissions. `unique_hashes`, `lookups` and `announces` leave out upkeep: a
-//! near pair of `pair_days` whose infohash nobody else asked for on this day. What a source sent
+//! Raw counts include retransmissions. `unique_hashes`, `lookups` and `announces` leave out the
+//! upkeep of routing tables, see `pair_days`. What a source sent
 //! beyond its event limit is counted in `flood_events` and nowhere else. Datagrams whose method could
 //! not be read take no part.
 //!

@@ -50,26 +50,14 @@ peaks AS (
     LEFT JOIN live ON hours.hour = live.hour
     GROUP BY operator
 ),
-pairs AS (
-    SELECT operator, infohash, lookups, announces, near_own_id
-    FROM derived.pair_days
-    WHERE first_seen >= $since AND first_seen < $until
-),
--- Near the id of the one operator that asked for it: upkeep.
-upkeep AS (
-    SELECT infohash
-    FROM pairs
-    GROUP BY infohash
-    HAVING count(*) = 1 AND bool_and(near_own_id)
-),
 interest AS (
     SELECT operator,
-           count(*) FILTER (WHERE upkeep.infohash IS NULL) AS unique_hashes,
-           count(*) FILTER (WHERE upkeep.infohash IS NOT NULL) AS upkeep_hashes,
-           sum(lookups) FILTER (WHERE upkeep.infohash IS NULL) AS lookups,
+           count(*) FILTER (WHERE NOT upkeep) AS unique_hashes,
+           count(*) FILTER (WHERE upkeep) AS upkeep_hashes,
+           sum(lookups) FILTER (WHERE NOT upkeep) AS lookups,
            sum(announces) AS announces
-    FROM pairs
-    LEFT JOIN upkeep ON pairs.infohash = upkeep.infohash
+    FROM derived.pair_days
+    WHERE first_seen >= $since AND first_seen < $until
     GROUP BY operator
 ),
 floods AS (

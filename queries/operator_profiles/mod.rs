@@ -6,15 +6,17 @@
 //! with which numbers and thresholds.
 //!
 //! * `measurement_node`: the user's list of actors calls it so, or nothing but ping and find_node in at
-//!   least `present_hours` hours a day.
+//!   least `present_hours` hours a day, and on some day to `measured_presences` presences.
 //! * `indexer`: at least `samples` sample_infohashes queries, on some day to `sample_presences`
 //!   presences.
-//! * `crawler`: at least `crawler_share` of all live presences reached within one clock hour.
+//! * `crawler`: at least `crawler_share` of all live presences reached within one clock hour, with no more than
+//!   `indexed_lookups` lookups per infohash; or a significant sweep (`sweep_events`).
 //! * `indexer`, too: at least `indexed_hashes` infohashes at no more than `indexed_lookups` lookups
 //!   each, none announced.
 //! * `tracker_node`: at least `tracked_share` announces, over at least `tracked_hashes` infohashes.
-//! * `normal_client`: never more than `normal_hashes` infohashes a day, and lookups of the same
-//!   infohash typically between `cadence_least` and `cadence_most` apart, or never repeated on one day.
+//! * `normal_client`: never more than `normal_hashes` infohashes a day, and lookups of the same infohash
+//!   typically at least `cadence_least` apart, on the best day at most `cadence_most`; or repeated on one
+//!   day fewer than `cadence_repeats` times.
 //! * `unknown`: everything else.
 //!
 //! # Why it is evidence
@@ -26,15 +28,16 @@
 //!
 //! # Benign look-alikes
 //! A client that is always on, and that shares nothing within our sight, only pings and refreshes its
-//! table: it is called `measurement_node`, as long as no test of its rhythm tells it apart. An address
+//! table. It does so by the clock, too, so that a period tells nothing; but it keeps few of our presences in it.
+//! A seedbox with a long list reaches many presences within an hour, but asks for the same infohashes again. An address
 //! translator adds up its clients: `querier_ids` of three or more says so. A seedbox with a long list
 //! resembles a `tracker_node`.
 //!
 //! # Limits
 //! `normal_client` says that nothing stood out, not that anybody was looked at: an operator of which a
 //! single ping was seen is one. What is seen of an operator depends on how many presences it knows: a
-//! client whose lookups reach us only now and then seems to come back more slowly than it does, and
-//! is `unknown`. That a measurement node keeps a period is not tested here.
+//! client whose lookups reach us only now and then seems to come back more slowly than it does, which is why
+//! the shortest of its gaps counts. Nothing here is a test: a rule fits or does not, and `reason` says why.
 //! Without `captured.presences` nobody is a `crawler`. Infohashes, their spread and their cadence come
 //! from `pair_days` and shrink when those are deleted with the raw events.
 //!
@@ -52,6 +55,9 @@ pub const TABLE: Table = Table {
         /// `measurement_node` from this many hours with a query on an average day with any. People
         /// sleep, and so do most of their computers. Raising it demands an uninterrupted watch.
         present_hours: Ratio = 20.0 ["h/day"];
+        /// Presences that a `measurement_node` reaches on some day. A client that only keeps its table alive
+        /// knows one or two. Raising it overlooks nodes that measure a part of the network.
+        measured_presences: Count = 10 ["presences"];
         /// `indexer` from this many sample_infohashes queries. Hardly any client sends one. Raising it
         /// overlooks patient indexers.
         samples: Count = 10 ["events"];
@@ -63,8 +69,8 @@ pub const TABLE: Table = Table {
         crawler_share: Ratio = 0.1 ["0–1"];
         /// `indexer` by breadth from this many infohashes. Raising it keeps only the broadest.
         indexed_hashes: Count = 500 ["infohashes"];
-        /// Most lookups per infohash of an indexer by breadth, which asks once and goes on. Raising it
-        /// takes in clients that come back.
+        /// Most lookups per infohash of a crawler, and of an indexer by breadth, who ask once and go on. In
+        /// a simulated background seedboxes have 2.7 and more. Raising it takes in clients that come back.
         indexed_lookups: Ratio = 1.2 ["lookups per infohash"];
         /// `tracker_node` from this share of announces among get_peers and announce_peer queries. We are
         /// seldom among the few nodes that are announced to. Raising it keeps only those who
@@ -74,10 +80,13 @@ pub const TABLE: Table = Table {
         tracked_hashes: Count = 50 ["infohashes"];
         /// `normal_client` up to this many infohashes a day. Raising it takes in seedboxes.
         normal_hashes: Count = 20 ["infohashes/day"];
+        /// Repeated lookups from which on they show a cadence. Raising it calls more clients normal of which
+        /// little was seen.
+        cadence_repeats: Count = 3 ["lookups"];
         /// Shortest typical gap of a `normal_client`: no common client asks more often than every five
         /// minutes. Raising it leaves out the eager ones.
         cadence_least: Duration = 300 ["s"];
-        /// Longest typical gap of a `normal_client`: the slowest defaults, 60 minutes, and a quarter
+        /// Longest gap of a `normal_client` on its best day: the slowest defaults, 60 minutes, and a quarter
         /// of that for the spread. Raising it takes in visitors that return by a slower clock.
         cadence_most: Duration = 4500 ["s"];
         /// A shared address from this many node ids within one clock hour, in the views: one client
@@ -110,6 +119,8 @@ pub const TABLE: Table = Table {
         hours_per_day: F64 ["0–24 h"];
         /// Most presences reached within one clock hour, as a share of those live; null where unknown.
         most_presence_share: F64 null ["0–1"];
+        /// Most presences reached on one day.
+        most_presences_a_day: I64 ["presences"];
         /// sample_infohashes queries.
         sample_infohashes: I64 ["events"];
         /// Most presences that received one of them on one day.
@@ -120,9 +131,13 @@ pub const TABLE: Table = Table {
         lookups_per_hash: F64 null ["lookups"];
         /// Most infohashes on one day, upkeep left out.
         most_hashes_a_day: I64 ["infohashes"];
+        /// get_peers lookups for an infohash that was asked for earlier on the same day.
+        repeats: I64 ["lookups"];
         /// Median, over infohashes and days, of the median gap between lookups of the same infohash;
         /// null when none was repeated on one day.
         typical_gap_seconds: F64 null ["s"];
+        /// The shortest of these medians.
+        shortest_gap_seconds: F64 null ["s"];
         /// Most distinct node ids shown within one clock hour.
         querier_ids: I64 ["ids"];
         /// First query.

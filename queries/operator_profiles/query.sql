@@ -11,26 +11,20 @@ WITH days AS (
            max(unique_hashes) AS most_hashes_a_day,
            max(most_presence_share) AS most_presence_share,
            max(sample_presences) AS sample_presences,
+           max(presences_hit) AS most_presences_a_day,
            max(busiest_window) AS busiest_window,
            max(querier_ids) AS querier_ids
     FROM derived.operator_days
     GROUP BY operator
 ),
--- Near the id of the one operator that asked for it: upkeep.
-upkeep AS (
-    SELECT infohash
-    FROM derived.pair_days
-    GROUP BY infohash
-    HAVING bool_and(near_own_id) AND min(hash64(operator)) = max(hash64(operator))
-),
 prefixes AS (
     SELECT operator,
-           left(encode(pairs.infohash, 'hex'), 2) AS prefix,
-           count(DISTINCT hash64(pairs.infohash)) AS hashes,
+           leading_bits(infohash, 8) AS prefix,
+           count(DISTINCT hash64(infohash)) AS hashes,
            sum(lookups) AS lookups
-    FROM derived.pair_days AS pairs
-    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
-    GROUP BY operator, left(encode(pairs.infohash, 'hex'), 2)
+    FROM derived.pair_days
+    WHERE NOT upkeep
+    GROUP BY operator, leading_bits(infohash, 8)
 ),
 -- −Σ p·log2 p with p = hashes / total.
 spreads AS (
@@ -42,10 +36,18 @@ spreads AS (
     GROUP BY operator
 ),
 rhythms AS (
-    SELECT operator, median(median_gap_seconds) AS typical_gap_seconds
-    FROM derived.pair_days AS pairs
-    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
-    WHERE median_gap_seconds IS NOT NULL
+    SELECT operator,
+           median(median_gap_seconds) AS typical_gap_seconds,
+           min(median_gap_seconds) AS shortest_gap_seconds,
+           sum(lookups - 1) AS repeats
+    FROM derived.pair_days
+    WHERE median_gap_seconds IS NOT NULL AND NOT upkeep
+    GROUP BY operator
+),
+sweepers AS (
+    SELECT operator, count(*) AS sweeps
+    FROM derived.sweep_events
+    WHERE significant
     GROUP BY operator
 ),
 measured AS (
@@ -61,34 +63,42 @@ measured AS (
            most_presence_share,
            sample_infohashes,
            sample_presences,
+           most_presences_a_day,
            CASE WHEN get_peers + announce_peer > 0
                 THEN CAST(announce_peer AS DOUBLE) / (get_peers + announce_peer) END AS announce_share,
            lookups_per_hash,
            most_hashes_a_day,
            typical_gap_seconds,
+           shortest_gap_seconds,
+           coalesce(repeats, 0) AS repeats,
            querier_ids
     FROM days
     LEFT JOIN spreads ON days.operator = spreads.operator
     LEFT JOIN rhythms ON days.operator = rhythms.operator
 ),
 ruled AS (
-    SELECT measured.*, asn, country, unique_hashes, first_seen, last_seen,
+    SELECT measured.*, asn, country, unique_hashes, first_seen, last_seen, sweeps,
            CASE
                WHEN actor_label = 'measurement_node' THEN 'named'
-               WHEN only_upkeep AND hours_per_day >= $present_hours THEN 'present'
+               WHEN only_upkeep AND hours_per_day >= $present_hours
+                    AND most_presences_a_day >= $measured_presences THEN 'present'
                WHEN sample_infohashes >= $samples AND sample_presences >= $sample_presences THEN 'sampling'
-               WHEN most_presence_share >= $crawler_share THEN 'crawling'
+               WHEN most_presence_share >= $crawler_share
+                    AND coalesce(lookups_per_hash, 0) <= $indexed_lookups THEN 'crawling'
+               WHEN sweeps > 0 THEN 'sweeping'
                WHEN unique_hashes >= $indexed_hashes AND lookups_per_hash <= $indexed_lookups
                     AND announce_peer = 0 THEN 'broad'
                WHEN announce_share >= $tracked_share AND unique_hashes >= $tracked_hashes THEN 'announcing'
                WHEN most_hashes_a_day <= $normal_hashes
-                    AND (typical_gap_seconds IS NULL
-                         OR typical_gap_seconds BETWEEN seconds($cadence_least) AND seconds($cadence_most))
+                    AND (repeats < $cadence_repeats
+                         OR typical_gap_seconds >= seconds($cadence_least)
+                            AND shortest_gap_seconds <= seconds($cadence_most))
                     THEN 'ordinary'
                ELSE 'none'
            END AS rule
     FROM measured
     JOIN derived.operators ON measured.operator = operators.operator
+    LEFT JOIN sweepers ON measured.operator = sweepers.operator
 )
 SELECT operator,
        asn,
@@ -98,6 +108,7 @@ SELECT operator,
            WHEN 'present' THEN 'measurement_node'
            WHEN 'sampling' THEN 'indexer'
            WHEN 'crawling' THEN 'crawler'
+           WHEN 'sweeping' THEN 'crawler'
            WHEN 'broad' THEN 'indexer'
            WHEN 'announcing' THEN 'tracker_node'
            WHEN 'ordinary' THEN 'normal_client'
@@ -106,13 +117,17 @@ SELECT operator,
        CASE rule
            WHEN 'named' THEN 'on your list of measurement nodes'
            WHEN 'present' THEN concat(
-               'ping and find_node only, ', round(hours_per_day, 1), ' hours a day (from ', $present_hours, ')')
+               'ping and find_node only, ', round(hours_per_day, 1), ' hours a day (from ', $present_hours,
+               '), on one day to ', most_presences_a_day, ' presences (from ', $measured_presences, ')')
            WHEN 'sampling' THEN concat(
                sample_infohashes, ' sample_infohashes (from ', $samples, '), on one day to ',
                sample_presences, ' presences (from ', $sample_presences, ')')
            WHEN 'crawling' THEN concat(
                round(100 * most_presence_share, 1), ' % of the presences within an hour (from ',
-               round(100 * $crawler_share, 1), ' %)')
+               round(100 * $crawler_share, 1), ' %)',
+               CASE WHEN lookups_per_hash IS NULL THEN '' ELSE concat(
+                   ', ', round(lookups_per_hash, 2), ' lookups per infohash (up to ', $indexed_lookups, ')') END)
+           WHEN 'sweeping' THEN concat(sweeps, ' significant sweeps')
            WHEN 'broad' THEN concat(
                unique_hashes, ' infohashes (from ', $indexed_hashes, '), ', round(lookups_per_hash, 2),
                ' lookups each (up to ', $indexed_lookups, '), no announce')
@@ -122,10 +137,12 @@ SELECT operator,
            ELSE concat(
                CASE WHEN rule = 'none' THEN 'no rule fits: ' ELSE '' END,
                '≤ ', most_hashes_a_day, ' infohashes a day (normal ≤ ', $normal_hashes, '), ',
-               CASE WHEN typical_gap_seconds IS NULL THEN 'none again on one day'
+               CASE WHEN repeats < $cadence_repeats
+                    THEN concat(repeats, ' times again on one day (a cadence from ', $cadence_repeats, ')')
                     ELSE concat(
-                        'again every ', round(typical_gap_seconds / 60, 1), ' min (normal ',
-                        round(seconds($cadence_least) / 60, 1), '–',
+                        'again every ', round(typical_gap_seconds / 60, 1), ' min (normal ≥ ',
+                        round(seconds($cadence_least) / 60, 1), '), at best ',
+                        round(shortest_gap_seconds / 60, 1), ' (normal ≤ ',
                         round(seconds($cadence_most) / 60, 1), ')')
                END)
        END AS reason,
@@ -136,12 +153,15 @@ SELECT operator,
        entropy_score,
        hours_per_day,
        most_presence_share,
+       most_presences_a_day,
        sample_infohashes,
        sample_presences,
        announce_share,
        lookups_per_hash,
        most_hashes_a_day,
+       repeats,
        typical_gap_seconds,
+       shortest_gap_seconds,
        querier_ids,
        first_seen,
        last_seen,

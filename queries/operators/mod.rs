@@ -18,9 +18,8 @@
 //! adds up the interests of all behind it.
 //!
 //! # Limits
-//! Raw queries are counted, retransmissions included, as far as they reached the observatory. A
-//! lookup that looks like the upkeep of a routing table (`pair_days`), of an infohash that nobody else
-//! asked for on any day held, is left out of `unique_hashes` and `events_per_hash`, not of
+//! Raw queries are counted, retransmissions included, as far as they reached the observatory. What
+//! looks like the upkeep of a routing table (`pair_days`) is left out of `unique_hashes` and `events_per_hash`, not of
 //! `total_events`. Distinct infohashes of several days come from `pair_days`. Where these have been
 //! deleted with the raw events, `unique_hashes` is that of the best day and `events_per_hash` is per
 //! infohash and day: both can only be too small.

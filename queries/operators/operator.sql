@@ -54,11 +54,12 @@ GROUP BY pairs.infohash
 ORDER BY events DESC, infohash
 
 -- section: Sweeps
-SELECT ip_text(operator) AS operator, sweep_start, concat(first_prefix, '→', last_prefix) AS prefixes,
-       hash_count AS hashes, duration_seconds AS seconds, direction, confidence, explained_by
+SELECT operator, sweep_start, concat(first_prefix, '→', last_prefix) AS prefixes,
+       hash_count AS hashes, duration_seconds AS seconds, direction, confidence, q_value, significant,
+       explained_by
 FROM derived.sweep_events
-WHERE ip_text(operator) = $operator OR asn = $asn
-ORDER BY sweep_start DESC, operator
+WHERE operator = $operator OR asn = $asn
+ORDER BY significant DESC, sweep_start DESC, operator
 
 -- section: Rendezvous
 SELECT operator, kind, infohash, detail, confidence, explained_by, last_seen

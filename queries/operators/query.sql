@@ -13,17 +13,10 @@ WITH days AS (
     FROM derived.operator_days
     GROUP BY operator
 ),
--- Near the id of the one operator that asked for it: upkeep.
-upkeep AS (
-    SELECT infohash
-    FROM derived.pair_days
-    GROUP BY infohash
-    HAVING bool_and(near_own_id) AND min(hash64(operator)) = max(hash64(operator))
-),
 interest AS (
     SELECT operator, count(DISTINCT hash64(infohash)) AS hashes, sum(raw_events) AS events
-    FROM derived.pair_days AS pairs
-    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
+    FROM derived.pair_days
+    WHERE NOT upkeep
     GROUP BY operator
 ),
 named_networks AS (

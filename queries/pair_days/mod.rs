@@ -7,9 +7,8 @@
 //! of variation over any number of days.
 //!
 //! libtorrent keeps its routing table fresh with get_peers for targets near its own id. Such a lookup
-//! is no interest in anything. A pair says `near_own_id` when all its queries look like that; together
-//! with nobody else asking for the infohash it is taken for upkeep and left out of statistics of
-//! interest.
+//! is no interest in anything. A pair says `near_own_id` when all its queries look like that; with nobody else
+//! asking for the infohash on that day it is taken for `upkeep`, and left out of statistics of interest.
 //!
 //! # Benign look-alikes
 //! One infohash in 256 is near a querier's id by chance. If nobody else asks for it and the querier
@@ -62,8 +61,10 @@ pub const TABLE: Table = Table {
         /// Median gap between the starts of get_peers lookups; null for fewer than two.
         median_gap_seconds: F64 null ["s"];
         /// All queries were get_peers for an infohash that shares `own_prefix` bits with the
-        /// querier's own id: upkeep of a routing table, where nobody else asks for the infohash.
+        /// querier's own id.
         near_own_id: Bool ["–"];
+        /// The same, and nobody else asked for it or announced it on this day: upkeep of a routing table.
+        upkeep: Bool ["–"];
         /// Autonomous system of the operator.
         asn: U32 null ["AS number"];
         /// Country of the operator.

@@ -41,6 +41,7 @@ SELECT interest.operator,
        gap_squares,
        median_gap_seconds,
        near_own_id,
+       near_own_id AND count(*) OVER (PARTITION BY interest.infohash) = 1 AS upkeep,
        asn,
        country
 FROM interest

@@ -13,6 +13,16 @@
 //! `too_even` when the coincidences are at most `even_ratio` times as many as expected, where at least
 //! `min_expected` are. Otherwise it is `as_expected`.
 //!
+//! # Null
+//! The infohashes of an operator are a random choice of what anybody asks for. To be free of how well our
+//! presences see which part of the keyspace, it is divided into cells in each of which operators with fewer
+//! than `min_hashes` infohashes, who are not tested themselves, have as many. `p_value` is the two-sided
+//! chance that so many infohashes occupy so few of as many cells, or so many. Nobody is tested when that
+//! reference has fewer than `min_reference` infohashes, or an operator four times as many as there are cells.
+//! The q-value is over all operators that nothing explains; a shape other than `as_expected` is significant
+//! up to `false_discovery`. (Coincidences alone are no Poisson variable: three of a kind are three pairs, and
+//! their tail is 2.4 times as heavy where one in a thousand is left.)
+//!
 //! # Why it is evidence
 //! Interests are spread like hashes: at random. Who works through a region of the keyspace concentrates
 //! on it; who takes one infohash from every region, or counts through the keyspace, is more even than
@@ -20,7 +30,7 @@
 //!
 //! # Benign look-alikes
 //! * libtorrent keeps its routing table fresh with get_peers for targets near its own id. What only one
-//!   operator asked for, sharing 8 bits with its id, is left out as upkeep, and counted in
+//!   operator asked for on a day, sharing 8 bits with its id, is left out as upkeep, and counted in
 //!   `upkeep_hashes`. Refreshes of far buckets share fewer bits and stay in: `explained_by =
 //!   'bucket_refresh'` when an operator is `concentrated` and the upkeep is `upkeep_ratio` times what chance
 //!   gives, one infohash in 256. Below 256/`upkeep_ratio` infohashes one is enough, and explains a
@@ -33,6 +43,7 @@
 //! together. An order in time is not looked at: see `sweep_events`. Pairs leave with the raw events.
 //!
 //! # References
+//! N. L. Johnson, S. Kotz, “Urn Models and Their Application”, 1977: occupancy.
 //! G. A. Miller, “Note on the bias of information estimates”, in: Information Theory in Psychology, 1955.
 
 use crate::parameter::parameters;
@@ -58,6 +69,11 @@ pub const TABLE: Table = Table {
         /// Expected coincidences that `too_even` needs. Half of 16 or fewer come by chance to one
         /// operator in 46; raising it asks for more infohashes and makes chance rarer.
         min_expected: Ratio = 16.0 ["pairs"];
+        /// Infohashes that the reference needs. Fewer leave cells too wide to tell anything. Raising it tests
+        /// nobody in small datasets.
+        min_reference: Count = 512 ["infohashes"];
+        /// Share of false ones that is allowed among significant shapes. Raising it lets more chance in.
+        false_discovery: Ratio = 0.05 ["0–1"];
         /// Upkeep, as a multiple of what chance gives, that explains a concentration. Raising it leaves
         /// clients unexplained that refresh far buckets.
         upkeep_ratio: Ratio = 4.0 ["0…"];
@@ -71,7 +87,7 @@ pub const TABLE: Table = Table {
         country: Text null ["ISO 3166-1 alpha-2"];
         /// Distinct infohashes asked for or announced.
         unique_hashes: I64 ["infohashes"];
-        /// Infohashes left out: near the own id, and asked for by nobody else.
+        /// Infohashes left out on some day: near the own id, and asked for by nobody else.
         upkeep_hashes: I64 ["infohashes"];
         /// Length of the prefixes that are counted.
         prefix_bits: I64 ["8, 12"];
@@ -93,8 +109,16 @@ pub const TABLE: Table = Table {
         first_seen: Timestamp ["µs, UTC"];
         /// Last sight of one.
         last_seen: Timestamp ["µs, UTC"];
-        /// Infohashes over which a test would be.
+        /// Infohashes over which the test is.
         n: I64 ["infohashes"];
+        /// Two-sided chance of such a spread; null when it is explained or cannot be tested.
+        p_value: F64 null ["0–1"];
+        /// The same with all tests in view (Benjamini–Hochberg).
+        q_value: F64 null ["0–1"];
+        /// Operators tested.
+        tests: I64 ["operators"];
+        /// Whether the shape is one that would survive chance.
+        significant: Bool ["–"];
         /// The harmless reason that fits; null when none does.
         explained_by: Text null ["bucket_refresh"];
         /// When this row was computed.

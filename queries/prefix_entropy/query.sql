@@ -1,30 +1,22 @@
 WITH pairs AS (
     SELECT operator,
            infohash,
-           bool_and(near_own_id) AS near_own_id,
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
            min(country) AS country
     FROM derived.pair_days
+    WHERE NOT upkeep
     GROUP BY operator, infohash
 ),
--- Near the id of the one operator that asked for it: upkeep of a routing table.
-upkeep AS (
-    SELECT infohash
-    FROM pairs
-    GROUP BY infohash
-    HAVING count(*) = 1 AND bool_and(near_own_id)
-),
 interest AS (
-    SELECT pairs.*
+    SELECT *, count(*) OVER (PARTITION BY operator) AS hashes
     FROM pairs
-    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
 ),
 upkeepers AS (
-    SELECT operator, count(*) AS upkeep_hashes
-    FROM pairs
-    JOIN upkeep ON pairs.infohash = upkeep.infohash
+    SELECT operator, count(DISTINCT hash64(infohash)) AS upkeep_hashes
+    FROM derived.pair_days
+    WHERE upkeep
     GROUP BY operator
 ),
 operators AS (
@@ -36,8 +28,8 @@ operators AS (
            min(asn) AS asn,
            min(country) AS country
     FROM interest
+    WHERE hashes >= $min_hashes
     GROUP BY operator
-    HAVING count(*) >= $min_hashes
 ),
 counts AS (
     SELECT interest.operator,
@@ -59,8 +51,9 @@ spectra AS (
 ),
 -- What anybody asks for, by prefix: where the infohashes are, and where the presences see them.
 seen AS (
-    SELECT DISTINCT infohash
+    SELECT infohash, bool_or(hashes < $min_hashes) AS referred
     FROM interest
+    GROUP BY infohash
 ),
 prefixes AS (
     SELECT 8 AS prefix_bits, leading_bits(infohash, 8) AS prefix, count(*) AS hashes
@@ -92,6 +85,42 @@ expected AS (
     FROM sizes
     JOIN background ON sizes.prefix_bits = background.prefix_bits
 ),
+-- The keyspace as those see it who are too small to be tested: how many of their infohashes lie in each of
+-- 65,536 parts of it, and before it.
+parts AS (
+    SELECT leading_bits(infohash, 16) AS part, CAST(count(*) FILTER (WHERE referred) AS DOUBLE) AS referred
+    FROM seen
+    GROUP BY leading_bits(infohash, 16)
+),
+reference AS (
+    SELECT part,
+           referred,
+           sum(referred) OVER (ORDER BY part) - referred AS before,
+           sum(referred) OVER () AS size
+    FROM parts
+),
+-- As many cells as an operator has infohashes, 256 at least, as long as each holds 16 of the reference.
+-- Two infohashes fall into the same of cells that hold m of M with the chance (m + 1)/(M + 1).
+grids AS (
+    SELECT operator, unique_hashes, cells, (size + 1) / (size / cells + 1) AS independent_cells
+    FROM (
+        SELECT operator, unique_hashes, size,
+               power(2.0, least(greatest(8.0, ceil(log2(unique_hashes))), floor(log2(size / 16)))) AS cells
+        FROM operators
+        CROSS JOIN (SELECT max(size) AS size FROM reference)
+        WHERE size >= $min_reference
+    )
+),
+occupied AS (
+    SELECT grids.operator, unique_hashes, independent_cells,
+           count(DISTINCT CAST(floor(
+               cells / size * (before + referred * (leading_bits(infohash, 32) - part * 65536) / 65536.0)
+           ) AS BIGINT)) AS cells
+    FROM grids
+    JOIN interest ON grids.operator = interest.operator
+    JOIN reference ON leading_bits(infohash, 16) = part
+    GROUP BY grids.operator, unique_hashes, independent_cells
+),
 shapes AS (
     SELECT operators.*,
            distinct_prefixes,
@@ -105,11 +134,29 @@ shapes AS (
                WHEN expected_coincidences >= $min_expected
                    AND coincidences <= $even_ratio * expected_coincidences THEN 'too_even'
                ELSE 'as_expected'
-           END AS shape
+           END AS shape,
+           occupancy(occupied.unique_hashes, independent_cells, occupied.cells) AS chance
     FROM operators
     JOIN spectra ON operators.operator = spectra.operator
     JOIN expected ON operators.unique_hashes = expected.unique_hashes
     LEFT JOIN upkeepers ON operators.operator = upkeepers.operator
+    LEFT JOIN occupied ON operators.operator = occupied.operator
+),
+explained AS (
+    SELECT *,
+           -- Of 256 infohashes one is near the own id by chance.
+           CASE
+               WHEN shape = 'concentrated' AND upkeep_hashes * 256 >= $upkeep_ratio * unique_hashes
+                   THEN 'bucket_refresh'
+           END AS explained_by
+    FROM shapes
+),
+tested AS (
+    SELECT *,
+           CASE WHEN explained_by IS NULL THEN chance END AS p_value,
+           benjamini_hochberg(CASE WHEN explained_by IS NULL THEN chance END) OVER () AS q_value,
+           count(CASE WHEN explained_by IS NULL THEN chance END) OVER () AS tests
+    FROM explained
 )
 SELECT ip_text(operator) AS operator,
        asn,
@@ -127,11 +174,11 @@ SELECT ip_text(operator) AS operator,
        first_seen,
        last_seen,
        unique_hashes AS n,
-       -- Of 256 infohashes one is near the own id by chance.
-       CASE
-           WHEN shape = 'concentrated' AND upkeep_hashes * 256 >= $upkeep_ratio * unique_hashes
-               THEN 'bucket_refresh'
-       END AS explained_by,
+       p_value,
+       q_value,
+       tests,
+       coalesce(shape <> 'as_expected' AND q_value <= $false_discovery, false) AS significant,
+       explained_by,
        now() AS computed_at
-FROM shapes
+FROM tested
 ORDER BY operator

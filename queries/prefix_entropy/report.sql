@@ -8,16 +8,19 @@ SELECT operator,
        entropy,
        entropy_ratio AS ratio,
        coincidences AS pairs,
-       expected_coincidences AS expected_pairs
+       expected_coincidences AS expected_pairs,
+       q_value,
+       significant
 FROM derived.prefix_entropy
 WHERE shape <> 'as_expected' AND explained_by IS NULL
-ORDER BY shape DESC, unique_hashes DESC, operator
+ORDER BY significant DESC, shape DESC, unique_hashes DESC, operator
 
 -- section: Shapes
 SELECT shape,
        coalesce(explained_by, '') AS explained_by,
        prefix_bits AS bits,
        count(*) AS operators,
+       count(*) FILTER (WHERE significant) AS significant,
        count(DISTINCT asn) AS asns,
        sum(unique_hashes) AS hashes,
        avg(entropy_ratio) AS mean_ratio,

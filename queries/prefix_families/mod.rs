@@ -13,6 +13,13 @@
 //! `shared_bits` is what all members share, and `expected_by_chance` the number of groups of at least that
 //! size with that many bits in common among n random infohashes. A family may lie within a larger one.
 //!
+//! # Null
+//! Infohashes fall anywhere independently, no denser anywhere than where our presences see best by
+//! `keyspace_heatmap`. `p_value` bounds the chance that the whole table then has any group of some size k with
+//! as many bits in common: the expected number of them in the densest place, times k(k − 1) because k could
+//! have been any. It is the chance of the whole table, so nothing is left to correct: `tests` is 1, the q-value
+//! the same, and a family is significant up to `false_discovery`. What `explained_by` names is not tested.
+//!
 //! # Why it is evidence
 //! SHA-1 and SHA-256 scatter torrents. Targets that begin alike were not hashed but made: to place
 //! nodes near an infohash, to search a neighbourhood, to use the DHT as a mailbox.
@@ -21,11 +28,11 @@
 //! Who lives near a presence of ours asks it for what lies there, and the presence sees nearly all
 //! of it: `explained_by = 'near_presence'` when the node id of a presence has the family's prefix as well.
 //! Clients look up targets near their own id to refresh their table; what only one operator
-//! asked for, near its own id, is left out.
+//! asked for on a day, near its own id, is left out.
 //!
 //! # Limits
-//! Chance is reckoned over the whole keyspace, as if every part of it were seen equally well. Where the
-//! presences see a part only, families by chance are more frequent there. At most `listed` members are
+//! `expected_by_chance` is reckoned over the whole keyspace, as if every part of it were seen equally well;
+//! `p_value` is not. At most `listed` members are
 //! named.
 //!
 //! # References
@@ -49,6 +56,8 @@ pub const TABLE: Table = Table {
         /// Bits that make a family of any two. Raising it loses pairs; lowering it finds chance once
         /// the square of the number of infohashes comes near two to this power.
         pair_bits: Count = 40 ["bits"];
+        /// Chance up to which a family is significant. Raising it lets more chance in.
+        false_discovery: Ratio = 0.05 ["0–1"];
         /// Members that a row names. Raising it makes rows longer.
         listed: Count = 20 ["infohashes"];
     },
@@ -73,6 +82,14 @@ pub const TABLE: Table = Table {
         members: Texts ["40 hex digits"];
         /// Infohashes among which the family was found.
         n: I64 ["infohashes"];
+        /// Chance of any such family in the whole table, at most; null when it is explained.
+        p_value: F64 null ["0–1"];
+        /// The same.
+        q_value: F64 null ["0–1"];
+        /// Always 1: the table as a whole.
+        tests: I64 ["tables"];
+        /// Whether the family would survive chance.
+        significant: Bool ["–"];
         /// The harmless reason that fits; null when none does.
         explained_by: Text null ["near_presence"];
         /// When this row was computed.

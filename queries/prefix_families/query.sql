@@ -1,24 +1,8 @@
-WITH pairs AS (
-    SELECT operator,
-           infohash,
-           bool_and(near_own_id) AS near_own_id,
-           min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen,
-           min(asn) AS asn
+WITH interest AS (
+    SELECT operator, infohash, min(first_seen) AS first_seen, max(last_seen) AS last_seen, min(asn) AS asn
     FROM derived.pair_days
+    WHERE NOT upkeep
     GROUP BY operator, infohash
-),
--- Near the id of the one operator that asked for it: upkeep of a routing table.
-upkeep AS (
-    SELECT infohash
-    FROM pairs
-    GROUP BY infohash
-    HAVING count(*) = 1 AND bool_and(near_own_id)
-),
-interest AS (
-    SELECT pairs.*
-    FROM pairs
-    LEFT ANTI JOIN upkeep ON pairs.infohash = upkeep.infohash
 ),
 ids AS (
     SELECT infohash AS id, false AS is_presence FROM interest
@@ -47,19 +31,56 @@ audiences AS (
     FROM members
     JOIN interest ON members.infohash = interest.infohash
     GROUP BY shared_bits, first_member
+),
+-- How much denser than on average the infohashes lie: the mean over infohashes, and in the best seen part of
+-- the keyspace. Σ µᵏ over its parts is at most Σ µ² times the (k − 2)th power of the largest µ.
+exposure AS (
+    SELECT coalesce(65536 * sum(hashes * expected) / power(sum(hashes), 2), 1.0) AS crowding,
+           coalesce(65536 * max(expected) / sum(hashes), 1.0) AS densest
+    FROM derived.keyspace_heatmap
+),
+described AS (
+    SELECT substr(encode(first_member, 'hex'), 1, shared_bits / 4) AS prefix,
+           shared_bits,
+           array_length(family['members']) AS hashes,
+           family['expected_by_chance'] AS expected_by_chance,
+           operators,
+           asns,
+           first_seen,
+           last_seen,
+           array_slice(members, 1, $listed) AS members,
+           family['population'] AS n,
+           CASE WHEN family['near_presence'] THEN 'near_presence' END AS explained_by
+    FROM families
+    JOIN audiences ON family['shared_bits'] = shared_bits AND family['first_member'] = first_member
+),
+-- Of every size k there may be families; the shares 1/(k(k − 1)) of all sizes add up to 1.
+tested AS (
+    SELECT *,
+           CASE WHEN explained_by IS NULL AND expected_by_chance > 0
+                THEN least(1.0, expected_by_chance * crowding * power(densest, hashes - 2.0)
+                                * hashes * (hashes - 1))
+                WHEN explained_by IS NULL THEN 0.0
+           END AS p_value
+    FROM described
+    CROSS JOIN exposure
 )
-SELECT substr(encode(first_member, 'hex'), 1, shared_bits / 4) AS prefix,
+SELECT prefix,
        shared_bits,
-       array_length(family['members']) AS hashes,
-       family['expected_by_chance'] AS expected_by_chance,
+       hashes,
+       expected_by_chance,
        operators,
        asns,
        first_seen,
        last_seen,
-       array_slice(members, 1, $listed) AS members,
-       family['population'] AS n,
-       CASE WHEN family['near_presence'] THEN 'near_presence' END AS explained_by,
+       members,
+       n,
+       p_value,
+       -- The chance is that of the whole table already.
+       p_value AS q_value,
+       CAST(1 AS BIGINT) AS tests,
+       coalesce(p_value <= $false_discovery, false) AS significant,
+       explained_by,
        now() AS computed_at
-FROM families
-JOIN audiences ON family['shared_bits'] = shared_bits AND family['first_member'] = first_member
+FROM tested
 ORDER BY prefix, shared_bits, first_seen, last_seen

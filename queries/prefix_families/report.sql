@@ -14,10 +14,12 @@ SELECT prefix,
        operators,
        asns,
        first_seen,
-       last_seen
+       last_seen,
+       q_value,
+       significant
 FROM derived.prefix_families
 WHERE explained_by IS NULL
-ORDER BY hashes DESC, shared_bits DESC, prefix
+ORDER BY significant DESC, hashes DESC, shared_bits DESC, prefix
 
 -- section: Their members
 SELECT prefix, infohash

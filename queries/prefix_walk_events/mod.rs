@@ -2,64 +2,51 @@
 //! sequence.
 //!
 //! # What it measures
-//! The sequence of new infohashes of `sweep_events`, with the same `idle`, `window` and prefixes of
-//! twelve bits. A walk is a run of them in which no step goes back and none is longer than 4 prefixes,
-//! with at least `min_hashes` infohashes and `min_prefixes` different prefixes. No two walks share an
-//! infohash.
+//! The walks of `keyspace_passes` with at least `min_prefixes` different prefixes of twelve bits: runs of new
+//! infohashes in which no step goes back and none is longer than 4 prefixes.
 //!
 //! A sweep is a whole stretch of two hours at most that may contain other interests; a walk is strict,
 //! and stops at the first step that does not fit. So a sweep with noise in it may hold several walks or
 //! none, and a walk may hide in a stretch that is no sweep because an address also asks for other
-//! things. A walk may also be longer than `window`, as long as it never pauses for `idle`.
+//! things.
 //!
-//! A walk belongs to the day on which it closes, as a sweep does. One that began more than `window`
-//! before midnight and goes on is cut at midnight: what was found of it by then does not wait for its end.
+//! # Null
+//! Every order of the infohashes of a stretch is as likely as every other. `p_value` is the chance that a
+//! given walk of these infohashes goes in one direction, multiplied by the number of places and lengths at
+//! which its stretch could have shown one. The q-value is over all walks of all days that nothing explains,
+//! and all stretches without one; a walk is significant up to `false_discovery`.
 //!
 //! # Why it is evidence
 //! As with sweeps. Because nothing but steps forward is let through, a walk of ten at random
 //! comes up once in 10²⁶.
 //!
 //! # Benign look-alikes
-//! Those of `sweep_events`, with the same `explained_by`.
+//! Those of `keyspace_passes`, by the same `explained_by`.
 //!
 //! # Limits
 //! One foreign infohash in between ends a walk, and the rest may be too short for another. A walk
-//! across the end of the keyspace, from fff to 000, is two.
+//! across the end of the keyspace, from fff to 000, is two, and so is one that goes on for longer than a
+//! stretch may last.
 //!
 //! # References
-//! P. Maymounkov, D. Mazières, “Kademlia”, IPTPS 2002: bucket refresh.
+//! H. B. Mann, “Nonparametric tests against trend”, Econometrica 13 (1945).
 
 use crate::parameter::parameters;
 use crate::table::folder;
-use crate::{Grain, Table, View};
+use crate::{Table, View};
 use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
-    grain: Grain::Day { lookback: Some("memory") },
     parameters: parameters! {
-        /// Time without a new infohash that ends a walk. Raising it joins what was done apart.
-        idle: Duration = 624 ["s"];
-        /// How long an infohash is remembered, and from which age on a walk is cut at midnight.
-        /// Raising it counts less often what is asked for again and again.
-        window: Duration = 7200 ["s"];
-        /// How far a day looks back for the beginning of what goes on at midnight. Two windows and
-        /// twice `idle` are enough, and no result changes beyond; raising it costs time.
-        memory: Duration = 21600 ["s"];
-        /// Infohashes of a walk. Raising it loses short walks; few go in one direction by chance.
-        min_hashes: Count = 10 ["infohashes"];
         /// Different prefixes of a walk. Raising it loses walks in a narrow region.
         min_prefixes: Count = 3 ["prefixes"];
-        /// Leading bits that a target shares with the querier's id to count as near it. By chance one
-        /// in 256 shares 8. Raising it leaves bucket refreshes unexplained.
-        own_prefix: Count = 8 ["bits"];
-        /// Share of a walk's infohashes that an explanation must fit. Raising it leaves more
-        /// unexplained.
-        explained_share: Ratio = 0.5 ["0–1"];
+        /// Share of false ones that is allowed among significant walks. Raising it lets more chance in.
+        false_discovery: Ratio = 0.05 ["0–1"];
     },
     columns: columns! {
         /// IPv4 address or IPv6 /64.
-        operator: Address ["16 bytes"];
+        operator: Text ["IP address"];
         /// Autonomous system of the operator.
         asn: U32 null ["AS number"];
         /// Country of the operator.
@@ -90,14 +77,22 @@ pub const TABLE: Table = Table {
         lookups: I64 ["lookups"];
         /// announce_peer lookups of the operator during the walk.
         announces: I64 ["lookups"];
-        /// Infohashes of the walk that the operator announced before `idle` had passed after its end.
+        /// Infohashes of the walk that the operator announced, until shortly after its end.
         announced_hashes: I64 ["infohashes"];
         /// Infohashes of the walk that are near the node id that the querier says it has.
         near_own_id: I64 ["infohashes"];
         /// Mean of 1, the share of sequential steps, and |τ_b|.
         confidence: F64 ["0–1"];
-        /// Infohashes over which a test for a trend would be.
+        /// Infohashes over which the direction is tested.
         n: I64 ["infohashes"];
+        /// Chance of such a walk in its stretch; null when it is explained.
+        p_value: F64 null ["0–1"];
+        /// The same with all tests in view (Benjamini–Hochberg).
+        q_value: F64 null ["0–1"];
+        /// Walks, and stretches without one, that were tested, on all days held.
+        tests: I64 ["walks"];
+        /// Whether the walk would survive chance.
+        significant: Bool ["–"];
         /// The harmless reason that fits; null when none does.
         explained_by: Text null ["bucket_refresh, announces_in_hash_order"];
     },

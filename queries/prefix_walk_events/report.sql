@@ -1,8 +1,9 @@
 -- section: Prefix walkers
-SELECT ip_text(operator) AS operator,
+SELECT operator,
        max(asn) AS asn,
        max(country) AS country,
        count(*) AS walks,
+       count(*) FILTER (WHERE significant) AS significant,
        sum(hash_count) AS hashes,
        max(hash_count) AS longest,
        count(*) FILTER (WHERE direction = 'ascending') AS ascending,
@@ -11,11 +12,11 @@ SELECT ip_text(operator) AS operator,
 FROM derived.prefix_walk_events
 WHERE explained_by IS NULL
 GROUP BY operator
-ORDER BY hashes DESC, operator
+ORDER BY significant > 0 DESC, hashes DESC, operator
 
 -- section: Walks
 SELECT walk_start,
-       ip_text(operator) AS operator,
+       operator,
        asn,
        hash_count AS hashes,
        distinct_prefixes AS prefixes,
@@ -25,15 +26,17 @@ SELECT walk_start,
            CASE WHEN distinct_prefixes > 5 THEN last_prefix ELSE '' END
        ) AS sequence,
        duration_seconds AS seconds,
-       confidence
+       confidence,
+       q_value,
+       significant
 FROM derived.prefix_walk_events
 WHERE explained_by IS NULL
-ORDER BY walk_start DESC, operator
+ORDER BY significant DESC, walk_start DESC, operator
 
 -- section: Explained walks
 SELECT explained_by,
        count(*) AS walks,
-       count(DISTINCT hash64(operator)) AS operators,
+       count(DISTINCT operator) AS operators,
        count(DISTINCT asn) AS asns,
        sum(hash_count) AS hashes
 FROM derived.prefix_walk_events

@@ -1,6 +1,6 @@
-SELECT concat(ip_text(operator), ' ', sweep_start) AS finding,
+SELECT concat(operator, ' ', sweep_start) AS finding,
        line,
-       sweep_end AS at, ip_text(operator) AS operator, asn, country, sweep_start, duration_seconds, first_prefix,
+       sweep_end AS at, operator, asn, country, sweep_start, duration_seconds, first_prefix,
        last_prefix, n, sequential_ratio, tau_b, direction, confidence
 FROM derived.sweep_events
 WHERE explained_by IS NULL

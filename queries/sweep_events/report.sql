@@ -1,6 +1,6 @@
 -- section: Sweeps without an explanation
 SELECT sweep_start,
-       ip_text(operator) AS operator,
+       operator,
        asn,
        concat(first_prefix, '→', last_prefix) AS prefixes,
        hash_count AS hashes,
@@ -8,21 +8,24 @@ SELECT sweep_start,
        direction,
        sequential_ratio AS sequential,
        tau_b,
-       confidence
+       confidence,
+       q_value,
+       significant
 FROM derived.sweep_events
 WHERE explained_by IS NULL
-ORDER BY confidence DESC, hash_count DESC, sweep_start, operator
+ORDER BY significant DESC, confidence DESC, hash_count DESC, sweep_start, operator
 
 -- section: The same, a line each
-SELECT line, ip_text(operator) AS operator, asn
+SELECT line, operator, asn
 FROM derived.sweep_events
 WHERE explained_by IS NULL
-ORDER BY confidence DESC, hash_count DESC, sweep_start, operator
+ORDER BY significant DESC, confidence DESC, hash_count DESC, sweep_start, operator
 
 -- section: Sweeps by explanation
 SELECT coalesce(explained_by, 'none') AS explained_by,
        count(*) AS sweeps,
-       count(DISTINCT hash64(operator)) AS operators,
+       count(*) FILTER (WHERE significant) AS significant,
+       count(DISTINCT operator) AS operators,
        count(DISTINCT asn) AS asns,
        sum(hash_count) AS hashes,
        avg(confidence) AS mean_confidence
@@ -32,7 +35,7 @@ ORDER BY sweeps DESC, explained_by
 
 -- section: Explained sweeps
 SELECT sweep_start,
-       ip_text(operator) AS operator,
+       operator,
        asn,
        concat(first_prefix, '→', last_prefix) AS prefixes,
        hash_count AS hashes,

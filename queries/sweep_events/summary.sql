@@ -1,7 +1,8 @@
 -- section: Sweeps
-SELECT ip_text(operator) AS operator,
+SELECT operator,
        max(asn) AS asn,
        count(*) AS sweeps,
+       count(*) FILTER (WHERE significant) AS significant,
        sum(hash_count) AS hashes,
        max(confidence) AS confidence,
        min(sweep_start) AS first_sweep,
@@ -9,4 +10,4 @@ SELECT ip_text(operator) AS operator,
 FROM derived.sweep_events
 WHERE explained_by IS NULL
 GROUP BY operator
-ORDER BY confidence DESC, hashes DESC, operator
+ORDER BY significant > 0 DESC, confidence DESC, hashes DESC, operator

@@ -1,18 +1,23 @@
-//! The part that aggregates over movement through the keyspace share: collect when a group asked for
-//! what, keep the first sight of every infohash, cut the sequence into stretches, and say of each how
-//! it moves.
+//! `keyspace_passes(ts, target, announces, near_own_id, idle, window, min_hashes, since, until) → LIST<STRUCT>`:
+//! how a group moves through the keyspace: its stretches of new infohashes, and the walks within them.
 //!
-//! Both functions take `(ts, target, announces, near_own_id, idle, window, min_hashes, since, until)`;
-//! everything from `idle` on is a constant. An infohash is new when its group has not asked for it
-//! within `window`, or has been silent for longer than `idle` since. A stretch is made of new
-//! infohashes no more than `idle` apart. It is given out by the day `[since, until)` in which it
-//! *closes*: when `idle` has passed without a new infohash, or something else has ended it for good.
-//! Nobody needs to look ahead for that, and no stretch is given out twice.
+//! An infohash is new when its group has not asked for it within `window`, or has been silent for longer
+//! than `idle` since. A stretch is made of new infohashes no more than `idle` apart. What goes on for longer
+//! than `window` is cut where the clock reaches a multiple of it, so that days that are computed apart agree
+//! on the cuts. A walk is a run within a stretch in which no step goes back and none is longer than
+//! [`STEP`] prefixes; no two walks share an infohash. Everything from `idle` on is a constant.
 //!
-//! The result is one struct a stretch of at least `min_hashes` infohashes: `first_seen`, `last_seen`,
-//! `hashes`, `first_prefix`, `last_prefix`, `prefixes` (distinct), `sequential_ratio`, `tau_b`,
-//! `ascending`, `lookups`, `announces`, `announced`, `near_own_id`, `sequence`. A prefix is the first
-//! twelve bits of an infohash, three hexadecimal digits.
+//! A stretch and its walks are given out by the day `[since, until)` in which the stretch *closes*: when
+//! `idle` has passed without a new infohash, or its window is over. Nobody needs to look ahead for that, and
+//! nothing is given out twice.
+//!
+//! The result is one struct a pass, that is, a stretch or a walk of at least `min_hashes` infohashes, a
+//! stretch before its walks: `walk` (false for a stretch), `windows` (among how many a walk was found: the
+//! runs of at least `min_hashes` neighbours in its stretch; 1 for a stretch), `walks` (of a stretch),
+//! `first_seen`, `last_seen`, `hashes`, `first_prefix`, `last_prefix`, `prefixes` (distinct),
+//! `sequential_ratio`, `balance` (pairs in ascending order less those in descending), `ties` (how many
+//! infohashes each prefix has), `tau_b`, `ascending`, `lookups`, `announces`, `announced`, `near_own_id`,
+//! `sequence`. A prefix is the first twelve bits of an infohash, three hexadecimal digits.
 
 use super::timestamps::{constant, constant_micros, keeps};
 use datafusion::arrow::array::{
@@ -27,25 +32,24 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A step from one prefix to the next is part of a movement when it is no longer than this: 4 of 4,096.
-pub(super) const STEP: i32 = 4;
+const STEP: i32 = 4;
 /// Number of prefixes.
 const PREFIXES: usize = 1 << 12;
 
 /// One lookup: when, for what, and of which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sight {
-    pub ts: i64,
-    pub target: [u8; 20],
-    pub announces: bool,
-    pub near_own_id: bool,
+struct Sight {
+    ts: i64,
+    target: [u8; 20],
+    announces: bool,
+    near_own_id: bool,
 }
 
 impl Sight {
@@ -53,7 +57,7 @@ impl Sight {
     const PACKED: usize = 29;
 
     /// The first twelve bits of the target.
-    pub(super) fn prefix(&self) -> i32 {
+    fn prefix(&self) -> i32 {
         i32::from(self.target[0]) << 4 | i32::from(self.target[1]) >> 4
     }
 
@@ -74,7 +78,7 @@ impl Sight {
 
 /// The order of time. Of what came in the same microsecond, the order must be the same in every run
 /// and must not be that of the keyspace.
-pub(super) fn in_order(sights: &mut [Sight]) {
+fn in_order(sights: &mut [Sight]) {
     sights.sort_unstable_by_key(|sight| (sight.ts, reversed(sight.target), sight.announces));
 }
 
@@ -85,12 +89,12 @@ fn reversed(mut target: [u8; 20]) -> [u8; 20] {
 
 /// The constants of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub idle: i64,
-    pub window: i64,
-    pub min_hashes: usize,
-    pub since: i64,
-    pub until: i64,
+struct Limits {
+    idle: i64,
+    window: i64,
+    min_hashes: usize,
+    since: i64,
+    until: i64,
 }
 
 impl Limits {
@@ -110,47 +114,97 @@ impl Limits {
 
 /// Part of a sequence of new infohashes, and when it was known to be over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub range: Range<usize>,
-    pub closes: i64,
+struct Piece {
+    range: Range<usize>,
+    closes: i64,
 }
 
-/// Cuts a sequence of new infohashes, no more than `idle` apart, into pieces.
-pub(super) type Cut = fn(&Limits, &[Sight]) -> Vec<Piece>;
-
-/// How one stretch moves.
+/// How a group moved in one stretch or walk.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Stretch {
-    pub first_seen: i64,
-    pub last_seen: i64,
-    pub hashes: i64,
-    pub first_prefix: i32,
-    pub last_prefix: i32,
-    pub prefixes: i64,
-    pub sequential_ratio: f64,
-    pub tau_b: f64,
-    pub ascending: bool,
-    pub lookups: i64,
-    pub announces: i64,
-    pub announced: i64,
-    pub near_own_id: i64,
+struct Pass {
+    walk: bool,
+    windows: i64,
+    walks: i64,
+    first_seen: i64,
+    last_seen: i64,
+    hashes: i64,
+    first_prefix: i32,
+    last_prefix: i32,
+    sequential_ratio: f64,
+    balance: i64,
+    ties: Vec<i64>,
+    tau_b: f64,
+    ascending: bool,
+    lookups: i64,
+    announces: i64,
+    announced: i64,
+    near_own_id: i64,
     /// The prefixes in order, each as often as it is come back to.
-    pub sequence: Vec<i32>,
+    sequence: Vec<i32>,
 }
 
-/// The stretches of one group, which gives `sights` in any order.
-pub(super) fn stretches(limits: &Limits, cut: Cut, sights: &mut [Sight]) -> Vec<Stretch> {
+/// The passes of one group, which gives `sights` in any order.
+fn passes(limits: &Limits, sights: &mut [Sight]) -> Vec<Pass> {
     in_order(sights);
     let fresh = fresh(limits, sights);
-    let mut stretches = Vec::new();
+    let least = limits.min_hashes.max(1);
+    let mut passes = Vec::new();
     for sequence in fresh.chunk_by(|a, b| b.ts - a.ts <= limits.idle) {
-        for Piece { range, closes } in cut(limits, sequence) {
-            if range.len() >= limits.min_hashes.max(1) && (limits.since..limits.until).contains(&closes) {
-                stretches.push(stretch(limits, &sequence[range], sights));
+        for Piece { range, closes } in by_window(limits, sequence) {
+            if range.len() < least || !(limits.since..limits.until).contains(&closes) {
+                continue;
             }
+            let stretch = &sequence[range];
+            let walks: Vec<_> = walks(stretch).into_iter().filter(|walk| walk.len() >= least).collect();
+            let starts = (stretch.len() - least + 1) as i64;
+            let windows = starts * (starts + 1) / 2;
+            passes.push(Pass { walks: walks.len() as i64, ..pass(limits, stretch, sights) });
+            passes.extend(walks.iter().map(|walk| Pass {
+                walk: true,
+                windows,
+                ..pass(limits, walk, sights)
+            }));
         }
     }
-    stretches
+    passes
+}
+
+/// Cuts what goes on for too long.
+fn by_window(limits: &Limits, sights: &[Sight]) -> Vec<Piece> {
+    let Some((first, last)) = sights.first().zip(sights.last()) else { return vec![] };
+    let falls_silent = last.ts + limits.idle;
+    // Until then it might still have ended within the window.
+    let Some(known_long) = sights.iter().find(|sight| sight.ts - first.ts > limits.window) else {
+        return vec![Piece { range: 0..sights.len(), closes: falls_silent }];
+    };
+    let mut start = 0;
+    let window_of = |sight: &Sight| sight.ts.div_euclid(limits.window);
+    sights
+        .chunk_by(|a, b| window_of(a) == window_of(b))
+        .map(|piece| {
+            let range = start..start + piece.len();
+            start = range.end;
+            let window_ends = (window_of(&piece[0]) + 1) * limits.window;
+            let ends = if range.end == sights.len() { window_ends.min(falls_silent) } else { window_ends };
+            Piece { range, closes: ends.max(known_long.ts) }
+        })
+        .collect()
+}
+
+/// The runs of a stretch that go in one direction, step by step.
+fn walks(stretch: &[Sight]) -> Vec<&[Sight]> {
+    let mut direction = 0;
+    let goes_on = |a: &Sight, b: &Sight| {
+        let step = b.prefix() - a.prefix();
+        let goes_on = step.abs() <= STEP && step.signum() * direction >= 0;
+        direction = match (goes_on, direction) {
+            (true, 0) => step.signum(),
+            (true, known) => known,
+            (false, _) => 0,
+        };
+        goes_on
+    };
+    stretch.chunk_by(goes_on).collect()
 }
 
 /// The first sight of every infohash.
@@ -171,7 +225,7 @@ fn fresh(limits: &Limits, sights: &[Sight]) -> Vec<Sight> {
     fresh
 }
 
-fn stretch(limits: &Limits, piece: &[Sight], all: &[Sight]) -> Stretch {
+fn pass(limits: &Limits, piece: &[Sight], all: &[Sight]) -> Pass {
     let (first, last) = (piece[0], piece[piece.len() - 1]);
     let during = |end: i64| {
         let from = all.partition_point(|sight| sight.ts < first.ts);
@@ -187,19 +241,29 @@ fn stretch(limits: &Limits, piece: &[Sight], all: &[Sight]) -> Stretch {
     let steps = || prefixes.windows(2).map(|pair| pair[1] - pair[0]);
     let upwards = steps().filter(|step| (0..=STEP).contains(step)).count();
     let downwards = steps().filter(|step| (-STEP..=0).contains(step)).count();
-    let tau_b = tau_b(&prefixes);
-    let mut sequence = prefixes.clone();
+    let balance = balance(&prefixes);
+    let mut counts = BTreeMap::<i32, i64>::new();
+    prefixes.iter().for_each(|prefix| *counts.entry(*prefix).or_default() += 1);
+    let ties: Vec<i64> = counts.into_values().collect();
+    let pairs = |n: i64| n * (n - 1) / 2;
+    let all_pairs = pairs(piece.len() as i64);
+    let untied = all_pairs - ties.iter().map(|&ties| pairs(ties)).sum::<i64>();
+    let mut sequence = prefixes;
     sequence.dedup();
-    Stretch {
+    Pass {
+        walk: false,
+        windows: 1,
+        walks: 0,
         first_seen: first.ts,
         last_seen: last.ts,
         hashes: piece.len() as i64,
         first_prefix: first.prefix(),
         last_prefix: last.prefix(),
-        prefixes: prefixes.iter().collect::<BTreeSet<_>>().len() as i64,
         sequential_ratio: upwards.max(downwards) as f64 / (piece.len() as f64 - 1.0).max(1.0),
-        tau_b,
-        ascending: upwards > downwards || upwards == downwards && tau_b >= 0.0,
+        balance,
+        tau_b: if untied == 0 { 0.0 } else { balance as f64 / (all_pairs as f64 * untied as f64).sqrt() },
+        ties,
+        ascending: upwards > downwards || upwards == downwards && balance >= 0,
         lookups: (during(last.ts).len() - announces) as i64,
         announces: announces as i64,
         announced: count(&|sight| announced.contains(&sight.target)),
@@ -208,13 +272,12 @@ fn stretch(limits: &Limits, piece: &[Sight], all: &[Sight]) -> Stretch {
     }
 }
 
-/// Kendall's τ_b of the prefixes with their order; 0 where all are the same.
-fn tau_b(prefixes: &[i32]) -> f64 {
-    let pairs = |n: i64| n * (n - 1) / 2;
+/// Pairs of prefixes in ascending order less those in descending order.
+fn balance(prefixes: &[i32]) -> i64 {
     // A Fenwick tree over the prefixes seen so far.
     let mut tree = [0_i64; PREFIXES + 1];
     let mut counts = [0_i64; PREFIXES];
-    let (mut balance, mut ties) = (0_i64, 0_i64);
+    let mut balance = 0;
     for (seen, &prefix) in prefixes.iter().enumerate() {
         let below = |mut index: usize| {
             let mut sum = 0;
@@ -227,7 +290,6 @@ fn tau_b(prefixes: &[i32]) -> f64 {
         let (prefix, seen) = (prefix as usize, seen as i64);
         let (smaller, equal) = (below(prefix), counts[prefix]);
         balance += smaller - (seen - smaller - equal);
-        ties += equal;
         counts[prefix] += 1;
         let mut index = prefix + 1;
         while index <= PREFIXES {
@@ -235,12 +297,10 @@ fn tau_b(prefixes: &[i32]) -> f64 {
             index += index & index.wrapping_neg();
         }
     }
-    let all = pairs(prefixes.len() as i64);
-    if all == ties { 0.0 } else { balance as f64 / (all as f64 * (all - ties) as f64).sqrt() }
+    balance
 }
 
-/// The aggregate function `name` that cuts with `cut`.
-pub(super) fn over_movement(name: &'static str, cut: Cut) -> AggregateUDF {
+pub(super) fn function() -> AggregateUDF {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let duration = DataType::Duration(TimeUnit::Microsecond);
     let arguments = vec![
@@ -254,38 +314,17 @@ pub(super) fn over_movement(name: &'static str, cut: Cut) -> AggregateUDF {
         time.clone(),
         time,
     ];
-    AggregateUDF::from(OverMovement {
-        name,
-        signature: Signature::exact(arguments, Volatility::Immutable),
-        cut,
-    })
+    AggregateUDF::from(KeyspacePasses { signature: Signature::exact(arguments, Volatility::Immutable) })
 }
 
-/// A function over movement; its name tells it from others.
-#[derive(Debug)]
-struct OverMovement {
-    name: &'static str,
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct KeyspacePasses {
     signature: Signature,
-    cut: Cut,
 }
 
-impl PartialEq for OverMovement {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for OverMovement {}
-
-impl Hash for OverMovement {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-
-impl AggregateUDFImpl for OverMovement {
+impl AggregateUDFImpl for KeyspacePasses {
     fn name(&self) -> &str {
-        self.name
+        "keyspace_passes"
     }
 
     fn signature(&self) -> &Signature {
@@ -297,7 +336,7 @@ impl AggregateUDFImpl for OverMovement {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Sights::new(Limits::new(&args)?, self.cut)))
+        Ok(Box::new(Sights::new(Limits::new(&args)?)))
     }
 
     /// What travels between the stages of an aggregation are the sights, packed.
@@ -310,7 +349,7 @@ impl AggregateUDFImpl for OverMovement {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Sights::new(Limits::new(&args)?, self.cut)))
+        Ok(Box::new(Sights::new(Limits::new(&args)?)))
     }
 }
 
@@ -319,6 +358,9 @@ fn fields() -> Fields {
     let sequence = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
     Fields::from_iter(
         [
+            ("walk", DataType::Boolean),
+            ("windows", DataType::Int64),
+            ("walks", DataType::Int64),
             ("first_seen", time.clone()),
             ("last_seen", time),
             ("hashes", DataType::Int64),
@@ -326,6 +368,8 @@ fn fields() -> Fields {
             ("last_prefix", DataType::Utf8),
             ("prefixes", DataType::Int64),
             ("sequential_ratio", DataType::Float64),
+            ("balance", DataType::Int64),
+            ("ties", DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true)))),
             ("tau_b", DataType::Float64),
             ("ascending", DataType::Boolean),
             ("lookups", DataType::Int64),
@@ -343,21 +387,30 @@ fn item() -> FieldRef {
 }
 
 /// One list of structs a group.
-fn lists(groups: &[Vec<Stretch>]) -> Result<ListArray> {
-    let rows: Vec<&Stretch> = groups.iter().flatten().collect();
-    let times = |of: fn(&Stretch) -> i64| -> ArrayRef {
+fn lists(groups: &[Vec<Pass>]) -> Result<ListArray> {
+    let rows: Vec<&Pass> = groups.iter().flatten().collect();
+    let times = |of: fn(&Pass) -> i64| -> ArrayRef {
         let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| of(row)));
         Arc::new(times.with_timezone("UTC"))
     };
-    let counts = |of: fn(&Stretch) -> i64| -> ArrayRef {
+    let counts = |of: fn(&Pass) -> i64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| of(row))))
     };
-    let reals = |of: fn(&Stretch) -> f64| -> ArrayRef {
+    let reals = |of: fn(&Pass) -> f64| -> ArrayRef {
         Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| of(row))))
     };
-    let prefixes = |of: fn(&Stretch) -> i32| -> ArrayRef {
+    let prefixes = |of: fn(&Pass) -> i32| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| digits(of(row)))))
     };
+    let flags = |of: fn(&Pass) -> bool| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(of(row))).collect::<BooleanArray>())
+    };
+    let ties = ListArray::try_new(
+        Arc::new(Field::new_list_field(DataType::Int64, true)),
+        OffsetBuffer::from_lengths(rows.iter().map(|row| row.ties.len())),
+        Arc::new(Int64Array::from_iter_values(rows.iter().flat_map(|row| &row.ties).copied())),
+        None,
+    )?;
     let sequences = ListArray::try_new(
         Arc::new(Field::new_list_field(DataType::Utf8, true)),
         OffsetBuffer::from_lengths(rows.iter().map(|row| row.sequence.len())),
@@ -370,15 +423,20 @@ fn lists(groups: &[Vec<Stretch>]) -> Result<ListArray> {
         None,
     )?;
     let columns: Vec<ArrayRef> = vec![
+        flags(|row| row.walk),
+        counts(|row| row.windows),
+        counts(|row| row.walks),
         times(|row| row.first_seen),
         times(|row| row.last_seen),
         counts(|row| row.hashes),
         prefixes(|row| row.first_prefix),
         prefixes(|row| row.last_prefix),
-        counts(|row| row.prefixes),
+        counts(|row| row.ties.len() as i64),
         reals(|row| row.sequential_ratio),
+        counts(|row| row.balance),
+        Arc::new(ties),
         reals(|row| row.tau_b),
-        Arc::new(rows.iter().map(|row| Some(row.ascending)).collect::<BooleanArray>()),
+        flags(|row| row.ascending),
         counts(|row| row.lookups),
         counts(|row| row.announces),
         counts(|row| row.announced),
@@ -401,12 +459,11 @@ struct Sights {
     groups: Vec<Vec<Sight>>,
     held: usize,
     limits: Limits,
-    cut: Cut,
 }
 
 impl Sights {
-    fn new(limits: Limits, cut: Cut) -> Self {
-        Self { groups: Vec::new(), held: 0, limits, cut }
+    fn new(limits: Limits) -> Self {
+        Self { groups: Vec::new(), held: 0, limits }
     }
 
     fn push(&mut self, group: usize, sight: Sight) {
@@ -476,10 +533,9 @@ impl GroupsAccumulator for Sights {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let (limits, cut) = (self.limits, self.cut);
+        let limits = self.limits;
         let groups = self.take(emit_to);
-        let found: Vec<_> =
-            groups.into_iter().map(|mut sights| stretches(&limits, cut, &mut sights)).collect();
+        let found: Vec<_> = groups.into_iter().map(|mut sights| passes(&limits, &mut sights)).collect();
         Ok(Arc::new(lists(&found)?))
     }
 
@@ -559,11 +615,11 @@ impl Accumulator for Sights {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// A sight of an infohash of its own with this prefix, `ts` seconds after the beginning.
-    pub(in super::super) fn sight(ts: i64, prefix: u16) -> Sight {
+    fn sight(ts: i64, prefix: u16) -> Sight {
         let mut target = [0; 20];
         target[..2].copy_from_slice(&(prefix << 4).to_be_bytes());
         target[12..].copy_from_slice(&ts.to_be_bytes());
@@ -571,18 +627,38 @@ pub(super) mod tests {
     }
 
     /// Ten minutes of silence, two hours of window, from `since` on, in seconds.
-    pub(in super::super) fn limits(min_hashes: usize, since: i64, until: i64) -> Limits {
+    fn limits(min_hashes: usize, since: i64, until: i64) -> Limits {
         let [idle, window, since, until] = [600, 7200, since, until].map(|seconds| seconds * 1_000_000);
         Limits { idle, window, min_hashes, since, until }
     }
 
-    fn whole(limits: &Limits, sights: &[Sight]) -> Vec<Piece> {
-        let closes = sights.last().map_or(0, |last| last.ts + limits.idle);
-        vec![Piece { range: 0..sights.len(), closes }]
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+
+    /// The stretches of at least one infohash.
+    fn all(sights: &mut [Sight]) -> Vec<Pass> {
+        let mut passes = passes(&limits(1, -100_000, 1_000_000), sights);
+        passes.retain(|pass| !pass.walk);
+        passes
     }
 
-    fn all(sights: &mut [Sight]) -> Vec<Stretch> {
-        stretches(&limits(1, -100_000, 1_000_000), whole, sights)
+    /// Start, in seconds, and infohashes of what the day `[since, until)` finds, if it sees six hours of
+    /// the time before: the stretches.
+    fn found(sights: &[Sight], since: i64, until: i64) -> Vec<(i64, i64)> {
+        let memory = 6 * HOUR;
+        let seen = sights.iter().filter(|sight| (since - memory..until).contains(&(sight.ts / 1_000_000)));
+        let mut seen: Vec<_> = seen.copied().collect();
+        let passes = passes(&limits(1, since, until), &mut seen);
+        let stretches = passes.iter().filter(|pass| !pass.walk);
+        stretches.map(|pass| (pass.first_seen / 1_000_000, pass.hashes)).collect()
+    }
+
+    /// First prefix and infohashes of the walks of at least `least` infohashes, and their `windows`.
+    fn walks_of(least: usize, prefixes: &[u16]) -> Vec<(i32, i64, i64)> {
+        let sights = prefixes.iter().enumerate().map(|(n, &prefix)| sight(n as i64 * 60, prefix));
+        let passes = passes(&limits(least, 0, DAY), &mut sights.collect::<Vec<_>>());
+        let walks = passes.iter().filter(|pass| pass.walk);
+        walks.map(|walk| (walk.first_prefix, walk.hashes, walk.windows)).collect()
     }
 
     #[test]
@@ -597,23 +673,29 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn tau_b_agrees_with_the_count_of_all_pairs() {
+    fn balance_and_tau_b_agree_with_the_count_of_all_pairs() {
         let prefixes = [5, 9, 9, 1, 4095, 0, 5, 5, 77, 12];
-        let (mut balance, mut ties, mut all) = (0_i32, 0, 0);
+        let (mut counted, mut ties, mut all_pairs) = (0_i32, 0, 0);
         for later in 0..prefixes.len() {
             for earlier in 0..later {
-                let step: i32 = prefixes[later] - prefixes[earlier];
-                balance += step.signum();
+                let step: i32 = i32::from(prefixes[later]) - i32::from(prefixes[earlier]);
+                counted += step.signum();
                 ties += i32::from(step == 0);
-                all += 1;
+                all_pairs += 1;
             }
         }
-        let expected = f64::from(balance) / (f64::from(all) * f64::from(all - ties)).sqrt();
-        assert!((tau_b(&prefixes) - expected).abs() < 1e-12);
-        assert_eq!(
-            [tau_b(&[1, 2, 3]), tau_b(&[3, 2, 1]), tau_b(&[2, 2]), tau_b(&[2])],
-            [1.0, -1.0, 0.0, 0.0]
-        );
+        let of = |prefixes: &[u16]| {
+            let sights = prefixes.iter().enumerate().map(|(n, &prefix)| sight(n as i64, prefix));
+            let pass = all(&mut sights.collect::<Vec<_>>()).remove(0);
+            (pass.balance, pass.ties, pass.tau_b)
+        };
+        let (balance, groups, tau_b) = of(&prefixes);
+        assert_eq!((balance, groups), (i64::from(counted), vec![1, 1, 3, 2, 1, 1, 1]));
+        let expected = f64::from(counted) / (f64::from(all_pairs) * f64::from(all_pairs - ties)).sqrt();
+        assert!((tau_b - expected).abs() < 1e-12);
+        assert_eq!(of(&[1, 2, 3]), (3, vec![1; 3], 1.0));
+        assert_eq!(of(&[3, 2, 1]), (-3, vec![1; 3], -1.0));
+        assert_eq!(of(&[2, 2]), (0, vec![2], 0.0));
     }
 
     #[test]
@@ -636,7 +718,7 @@ pub(super) mod tests {
         // Others keep the group awake, and this one is left alone for longer than the window.
         let mut seldom: Vec<_> = (1..=15).map(|n| sight(n * 500, 7)).collect();
         seldom.extend([again(0), again(7201)]);
-        assert_eq!(all(&mut seldom)[0].hashes, 17);
+        assert_eq!(all(&mut seldom).iter().map(|pass| pass.hashes).sum::<i64>(), 17);
     }
 
     #[test]
@@ -668,7 +750,61 @@ pub(super) mod tests {
     fn the_sequence_names_every_prefix_as_often_as_it_is_come_back_to() {
         let mut sights = [sight(0, 0x00a), sight(1, 0x00a), sight(2, 0xfff), sight(3, 0x00a)];
         let stretch = all(&mut sights).remove(0);
-        assert_eq!((stretch.sequence, stretch.prefixes), (vec![0xa, 0xfff, 0xa], 2));
+        assert_eq!((stretch.sequence, stretch.ties), (vec![0xa, 0xfff, 0xa], vec![3, 1]));
         assert_eq!([digits(0xa), digits(0xfff)], ["00a", "fff"]);
+    }
+
+    #[test]
+    fn two_hours_are_one_sweep_and_more_is_cut_by_the_clock() {
+        let hours: Vec<_> = (0..=12).map(|n| sight(HOUR + n * 600, 1)).collect();
+        assert_eq!(found(&hours, 0, DAY), [(HOUR, 13)]);
+        let mut more = hours;
+        more.push(sight(HOUR + 13 * 600 - 1, 1));
+        assert_eq!(found(&more, 0, DAY), [(HOUR, 6), (2 * HOUR, 8)]);
+    }
+
+    #[test]
+    fn a_pause_longer_than_idle_ends_a_sweep() {
+        let sights = [sight(0, 1), sight(600, 1), sight(1201, 1)];
+        assert_eq!(found(&sights, 0, DAY), [(0, 2), (1201, 1)]);
+    }
+
+    #[test]
+    fn what_goes_on_at_midnight_belongs_to_the_next_day_as_a_whole() {
+        let sights: Vec<_> = (0..5).map(|n| sight(DAY - 900 + n * 450, 1)).collect();
+        assert_eq!(found(&sights, 0, DAY), []);
+        assert_eq!(found(&sights, DAY, 2 * DAY), [(DAY - 900, 5)]);
+        assert_eq!(found(&sights[..2], DAY, 2 * DAY), [(DAY - 900, 2)]);
+    }
+
+    #[test]
+    fn every_infohash_is_in_one_sweep_of_one_day_however_long_it_goes_on() {
+        // Steps of 397 s for three days; then with pauses in different places.
+        for pause in [0, 37, 100, 217, 218, 300] {
+            let at = |n: i64| n * 397 + if pause > 0 { n / pause * 601 } else { 0 };
+            let sights: Vec<_> = (0..3 * DAY / 397).map(|n| sight(at(n) + 11, 1)).collect();
+            let mut days: Vec<_> =
+                (0..5).flat_map(|day| found(&sights, day * DAY, (day + 1) * DAY)).collect();
+            let counted: i64 = days.iter().map(|(_, hashes)| hashes).sum();
+            assert_eq!(counted, sights.len() as i64, "a pause every {pause}");
+            let mut at_once = found(&sights, 0, 5 * DAY);
+            at_once.sort_unstable();
+            days.sort_unstable();
+            assert_eq!(days, at_once, "a pause every {pause}");
+        }
+    }
+
+    #[test]
+    fn a_turn_and_a_leap_end_a_walk() {
+        assert_eq!(walks_of(1, &[1, 1, 5, 6, 6, 4, 3]), [(1, 5, 28), (4, 2, 28)]);
+        assert_eq!(walks_of(1, &[1, 2, 7, 8]), [(1, 2, 10), (7, 2, 10)]);
+        assert_eq!(walks_of(1, &[9, 9, 5, 1, 1]), [(9, 5, 15)]);
+    }
+
+    #[test]
+    fn a_walk_is_one_of_all_windows_of_its_stretch_that_are_long_enough() {
+        // Of 3, 4 and 5 neighbours among 5 there are 3, 2 and 1.
+        assert_eq!(walks_of(3, &[1, 2, 3, 80, 81]), [(1, 3, 6)]);
+        assert_eq!(walks_of(3, &[1, 2, 80, 81]), []);
     }
 }
