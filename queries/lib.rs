@@ -25,6 +25,8 @@ tables! {
     operator_days,
     daily_summaries,
     hash_behavior_profiles,
+    hash_audiences,
+    hash_signals,
     operators,
     operator_profiles,
     keyspace_passes,

@@ -18,6 +18,9 @@ pub struct Table {
     pub parameters: &'static [Parameter],
     /// The columns that the query must produce, in this order.
     pub columns: &'static [Column],
+    /// SQL over the columns that tells apart the families in which its rows were tested together; none for
+    /// one family, and for a table without tests.
+    pub families: Option<&'static str>,
     /// `query.sql`: one SELECT over `captured.*`, `derived.*` and `user.*`.
     pub query: &'static str,
     /// `summary.sql`: this table's part of the plain report.
@@ -165,6 +168,7 @@ macro_rules! folder {
             retention: $crate::Retention::Days,
             parameters: &[],
             columns: &[],
+            families: None,
             query: include_str!("query.sql"),
             summary: None,
             views: &[],

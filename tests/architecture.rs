@@ -59,6 +59,22 @@ fn the_table_names_are_the_folders() {
 }
 
 #[test]
+fn a_table_with_p_values_states_its_null_and_counts_for_the_alarm() {
+    let alarm = queries::table("daily_summaries").and_then(|table| table.summary).expect("a summary");
+    let scored = |table: &&queries::Table| table.columns.iter().any(|column| column.name == "p_value");
+    let evidence = ["n", "p_value", "q_value", "tests", "significant", "explained_by"];
+    for table in queries::TABLES.iter().filter(scored) {
+        assert!(table.doc().contains("\n# Null\n"), "{} does not say under which null", table.name);
+        let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        assert!(names.windows(evidence.len()).any(|some| some == evidence), "{}: {names:?}", table.name);
+        // What only passes on the evidence of others is no detector of its own.
+        let tests = table.parameters.iter().any(|parameter| parameter.name == "false_discovery");
+        let counted = alarm.contains(&format!("FROM derived.{}\n", table.name));
+        assert_eq!(tests, counted, "{} and the alarms of the summary", table.name);
+    }
+}
+
+#[test]
 fn every_column_of_a_derived_table_says_what_it_means() {
     for table in queries::TABLES {
         for column in table.columns {

@@ -189,7 +189,7 @@ fn lists_hide_rows_and_change_no_number() {
     assert_eq!(section(&only, "Most looked up")["rows"].as_array().expect("rows")[..], rows[..1]);
     let path = data.path().to_str().expect("UTF-8");
     let text = answer("analyze", &["report", "--behavior", "--data", path, "--hide", hash]);
-    assert!(text.contains("more hidden by your lists"), "{text}");
+    assert!(text.contains("more hidden as you asked"), "{text}");
     let said = refusal("analyze", &["report", "--data", path, "--hide", "example.org"], USAGE);
     assert!(said.contains("`example.org`") && said.contains("40 hexadecimal digits"), "{said}");
 }

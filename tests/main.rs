@@ -11,6 +11,7 @@ mod incremental;
 mod invariance;
 mod keyspace_statistics;
 mod live;
+mod oracle;
 mod parameters;
 mod readers;
 mod sample;

@@ -209,7 +209,7 @@ fn period() -> [Arg; 3] {
 }
 
 /// The options that choose and order rows.
-fn choice() -> [Arg; 3] {
+fn choice() -> [Arg; 4] {
     let list = |name: &'static str| Arg::new(name).long(name).value_name("WHAT").action(ArgAction::Append);
     [
         list("hide").help(
@@ -217,6 +217,9 @@ fn choice() -> [Arg; 3] {
              line; numbers stay what they are",
         ),
         list("only").help("Show only rows on these, written likewise"),
+        flag_only("significant").help(
+            "Show only findings that would survive chance, where a section says which do; the others count as hidden",
+        ),
         sort(),
     ]
 }
@@ -268,6 +271,7 @@ fn rows(matches: &ArgMatches, format: Format) -> Result<Rows> {
     Ok(Rows {
         hide: list("hide")?.unwrap_or_default(),
         only: list("only")?,
+        significant: matches.try_get_one::<bool>("significant").ok().flatten().is_some_and(|given| *given),
         sort: given(matches, "sort"),
         limit: limit.filter(|limit| *limit > 0),
     })

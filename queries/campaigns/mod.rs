@@ -7,7 +7,8 @@
 //!   captured days, that asked for the same infohash on at least `min_days` of them and never announced
 //!   anything.
 //! * `scheduled_monitoring`: unexplained `SCHEDULED` pairs of `rendezvous_events` of one operator whose
-//!   intervals are nearly the same, each seen over at least `min_periods` periods of data.
+//!   periods are nearly the same, each seen over at least `min_periods` periods of data. It is `by_rule` when
+//!   one of them is.
 //! * `distributed`: a cluster of `operator_clusters` with at least `min_operators` operators in at least
 //!   `min_asns` autonomous systems. Its name has eight digits of a hash of the first member and the
 //!   number of members: the digits stay when others join or leave.
@@ -15,6 +16,13 @@
 //! `infrastructure_persistence` says how steadily the machines are there: the share of the captured
 //! days between first and last sign on which each was active, on average. `geographic_spread` counts
 //! countries.
+//!
+//! # Null
+//! Campaigns have no test of their own. One of `scheduled_monitoring` is significant when one of its schedules is,
+//! and has the least p-value and q-value of them (see `rendezvous_events`); one that is `distributed` has those of
+//! the strongest pair that holds it together (see `coordination`), and clusters are made of significant
+//! pairs alone. No null is stated for `persistent_observer`: who is always online comes back daily. It is
+//! never significant.
 //!
 //! # Why it is evidence
 //! Downloads end. Whoever asks for the same infohash day after day and shares nothing wants to know
@@ -55,8 +63,8 @@ pub const TABLE: Table = Table {
         /// Periods that the data must span before a schedule is called monitoring. Raising it finds
         /// slow schedules later.
         min_periods: Count = 4 ["periods"];
-        /// By how much the next longer interval of an operator may exceed the last one to belong to
-        /// the same period. Raising it merges periods that differ.
+        /// By how much the next longer period of an operator may exceed the last one to belong to
+        /// the same campaign. Raising it merges periods that differ.
         same_period: Ratio = 0.1 ["–"];
         /// Operators of a distributed campaign. Two may be one household in two networks. Raising it
         /// misses small fleets.
@@ -73,6 +81,8 @@ pub const TABLE: Table = Table {
         campaign: Text ["–"];
         /// `persistent_observer`, `scheduled_monitoring` or `distributed`.
         kind: Text ["–"];
+        /// The stated thresholds are met; false for monitoring whose schedules are significant only.
+        by_rule: Bool ["–"];
         /// The operator, where it is one; otherwise null.
         operator: Text null ["–"];
         /// Its autonomous system.
@@ -93,7 +103,7 @@ pub const TABLE: Table = Table {
         countries: Texts null ["ISO 3166-1 alpha-2"];
         /// Mean Jaccard similarity over all pairs of operators; null where there is one operator.
         coordination: F64 null ["0–1"];
-        /// Mean interval of scheduled monitoring; null for other kinds.
+        /// Mean period of scheduled monitoring; null for other kinds.
         period_h: F64 null ["h"];
         /// Infohashes observed: on `min_days` days, by the clock, or by several operators.
         hashes: I64 ["infohashes"];
@@ -107,6 +117,16 @@ pub const TABLE: Table = Table {
         duration_h: F64 ["h"];
         /// Share of the captured days in that time on which an operator was active, mean over operators.
         infrastructure_persistence: F64 ["0–1"];
+        /// What it is made of: infohashes of an observer, schedules, significant pairs of operators.
+        n: I64 ["infohashes, schedules, pairs"];
+        /// Least p-value of its parts; null where none was tested.
+        p_value: F64 null ["0–1"];
+        /// Least q-value of its parts; null where none was tested.
+        q_value: F64 null ["0–1"];
+        /// Units tested with the parts; null where none was.
+        tests: I64 null ["operators, pairs"];
+        /// One of its parts is significant.
+        significant: Bool ["–"];
         /// What explains the campaign without any observation; null when no rule does.
         explained_by: Text null ["–"];
         /// When this row was computed.

@@ -44,18 +44,27 @@ observers AS (
     GROUP BY targets.operator
 ),
 schedules AS (
-    SELECT operator, asn, country, infohash, mean_interval_h, observations, first_seen, last_seen,
-           lag(mean_interval_h) OVER (PARTITION BY operator ORDER BY mean_interval_h, infohash) AS shorter
+    SELECT operator, asn, country, infohash, period_h, observations, first_seen, last_seen, by_rule, p_value,
+           q_value, tests, significant,
+           lag(period_h) OVER (PARTITION BY operator ORDER BY period_h, infohash) AS shorter
     FROM derived.rendezvous_events
     CROSS JOIN extent
-    WHERE kind = 'SCHEDULED' AND explained_by IS NULL AND hours >= $min_periods * mean_interval_h
+    WHERE kind = 'SCHEDULED' AND explained_by IS NULL AND hours >= $min_periods * period_h
 ),
--- A period begins where the next longer interval is no longer nearly the same.
+-- A period begins where the next longer one is no longer nearly the same.
 periods AS (
-    SELECT *, sum(CASE WHEN mean_interval_h <= shorter * (1 + $same_period) THEN 0 ELSE 1 END) OVER (
-        PARTITION BY operator ORDER BY mean_interval_h, infohash ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    SELECT *, sum(CASE WHEN period_h <= shorter * (1 + $same_period) THEN 0 ELSE 1 END) OVER (
+        PARTITION BY operator ORDER BY period_h, infohash ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS period
     FROM schedules
+),
+-- Clusters are made of significant pairs: the strongest of a cluster speaks for it.
+links AS (
+    SELECT cluster, count(*) AS n, min(p_value) AS p_value, min(q_value) AS q_value, max(tests) AS tests
+    FROM (SELECT cluster, unnest(members) AS operator FROM derived.operator_clusters) members
+    JOIN derived.coordination ON operator = operator_a
+    WHERE significant
+    GROUP BY cluster
 ),
 found AS (
     SELECT concat('persistent_', substr(lpad(to_hex(hash64(operator)), 16, '0'), 1, 8)) AS campaign,
@@ -70,11 +79,13 @@ found AS (
            CASE WHEN country IS NOT NULL THEN make_array(country) END AS countries,
            CAST(NULL AS DOUBLE) AS coordination,
            CAST(NULL AS DOUBLE) AS period_h,
-           hashes, observations, first_seen, last_seen, explained_by
+           hashes, observations, first_seen, last_seen, true AS by_rule, hashes AS n,
+           CAST(NULL AS DOUBLE) AS p_value, CAST(NULL AS DOUBLE) AS q_value, CAST(NULL AS BIGINT) AS tests,
+           false AS significant, explained_by
     FROM observers
     UNION ALL
     SELECT concat('scheduled_', substr(lpad(to_hex(hash64(operator)), 16, '0'), 1, 8), '_',
-                  round(avg(mean_interval_h), 1), 'h'),
+                  round(avg(period_h), 1), 'h'),
            'scheduled_monitoring',
            operator,
            min(asn),
@@ -85,15 +96,17 @@ found AS (
            CASE WHEN min(asn) IS NOT NULL THEN make_array(concat('AS', min(asn))) END,
            CASE WHEN min(country) IS NOT NULL THEN make_array(min(country)) END,
            NULL,
-           avg(mean_interval_h),
-           count(*), sum(observations), min(first_seen), max(last_seen), NULL
+           avg(period_h),
+           count(*), sum(observations), min(first_seen), max(last_seen), bool_or(by_rule), count(*),
+           min(p_value), min(q_value), max(tests), bool_or(significant), NULL
     FROM periods
     GROUP BY operator, period
     UNION ALL
-    SELECT concat('distributed_', substr(cluster, 9), '_', operators, 'ops'),
+    SELECT concat('distributed_', substr(clusters.cluster, 9), '_', operators, 'ops'),
            'distributed', NULL, NULL, NULL, members, operators, asns, as_numbers, countries, coordination, NULL, hashes,
-           observations, first_seen, last_seen, NULL
-    FROM derived.operator_clusters
+           observations, first_seen, last_seen, true, coalesce(n, 0), p_value, q_value, tests, n IS NOT NULL, NULL
+    FROM derived.operator_clusters AS clusters
+    LEFT JOIN links ON clusters.cluster = links.cluster
     WHERE operators >= $min_operators AND asns >= $min_asns
 ),
 -- How many of the days between its first and its last sign a campaign was captured, and each of its
@@ -117,6 +130,7 @@ presence AS (
 )
 SELECT found.campaign,
        kind,
+       by_rule,
        operator,
        asn,
        country,

@@ -8,18 +8,18 @@ FROM derived.operator_days
 -- section: Campaigns by kind
 -- The total comes first: it is never what a limit cuts off.
 SELECT kind, count(*) AS campaigns, count(*) - count(explained_by) AS unexplained,
-       sum(operators) AS memberships, sum(observations) AS observations
+       count(*) FILTER (WHERE significant) AS significant, sum(operators) AS memberships, sum(observations) AS observations
 FROM (
-    SELECT kind, explained_by, operators, observations, 0 AS place FROM derived.campaigns
+    SELECT kind, explained_by, significant, operators, observations, 0 AS place FROM derived.campaigns
     UNION ALL
-    SELECT 'total', explained_by, operators, observations, 1 FROM derived.campaigns
+    SELECT 'total', explained_by, significant, operators, observations, 1 FROM derived.campaigns
 )
 GROUP BY kind, place
 ORDER BY place DESC, kind
 
 -- section: Distributed
 SELECT campaign, operators, asns, coordination, duration_h, hashes, observations,
-       infrastructure_persistence AS persistence, array_to_string(countries, ' ') AS countries
+       infrastructure_persistence AS persistence, q_value, significant, array_to_string(countries, ' ') AS countries
 FROM derived.campaigns
 WHERE kind = 'distributed'
 ORDER BY operators DESC, coordination DESC, campaign
@@ -32,10 +32,10 @@ ORDER BY campaign, operator
 
 -- section: Scheduled monitoring
 SELECT operator, asn, country, period_h, duration_h, hashes, observations,
-       infrastructure_persistence AS persistence
+       infrastructure_persistence AS persistence, q_value, significant
 FROM derived.campaigns
 WHERE kind = 'scheduled_monitoring'
-ORDER BY hashes DESC, duration_h DESC, operator, period_h
+ORDER BY significant DESC, hashes DESC, duration_h DESC, operator, period_h
 
 -- section: Persistent observers
 SELECT operator, asn, country, duration_h, hashes, observations,

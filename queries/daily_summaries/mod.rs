@@ -35,6 +35,10 @@ pub const TABLE: Table = Table {
         burst_score: Ratio = 0.6 ["0–1"];
         /// `multi_asn_hashes` from this many autonomous systems. Raising it counts only the popular.
         min_asns: Count = 5 ["ASNs"];
+        /// The summary names a detector when its least q-value is at most this, divided by the number of
+        /// detectors, labels and kinds: so often, all of them together find something where there is nothing. Raising it
+        /// names more, and more of them wrongly.
+        alarm: Ratio = 0.05 ["0–1"];
     },
     columns: columns! {
         /// The day.

@@ -7,6 +7,62 @@ SELECT min(date_utc) AS first_day,
        (SELECT count(DISTINCT hash64(infohash)) FROM derived.hash_days) AS infohashes
 FROM derived.daily_summaries
 
+-- section: Alarms
+-- One for all detectors together: each may find by chance what the level allows divided by their number.
+SELECT detector, least_q, significant
+FROM (
+    SELECT *, count(*) OVER () AS detectors
+    FROM (
+        SELECT 'burst_activity' AS detector, min(q_value) AS least_q, count(*) FILTER (WHERE significant) AS significant
+        FROM derived.hash_signals
+        WHERE label = 'burst_activity'
+        UNION ALL
+        SELECT 'observer_target', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.hash_signals
+        WHERE label = 'observer_target'
+        UNION ALL
+        SELECT 'high_asn_interest', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.hash_signals
+        WHERE label = 'high_asn_interest'
+        UNION ALL
+        SELECT 'periodic_lookup_target', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.hash_signals
+        WHERE label = 'periodic_lookup_target'
+        UNION ALL
+        SELECT 'dead_swarm', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.hash_signals
+        WHERE label = 'dead_swarm'
+        UNION ALL
+        SELECT 'SCHEDULED', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.rendezvous_events
+        WHERE kind <> 'CROSS_HASH'
+        UNION ALL
+        SELECT 'CROSS_HASH', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.rendezvous_events
+        WHERE kind = 'CROSS_HASH'
+        UNION ALL
+        SELECT 'sweep_events', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.sweep_events
+        UNION ALL
+        SELECT 'prefix_walk_events', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.prefix_walk_events
+        UNION ALL
+        SELECT 'prefix_entropy', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.prefix_entropy
+        UNION ALL
+        SELECT 'prefix_families', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.prefix_families
+        UNION ALL
+        SELECT 'keyspace_heatmap', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.keyspace_heatmap
+        UNION ALL
+        SELECT 'coordination', min(q_value), count(*) FILTER (WHERE significant)
+        FROM derived.coordination
+    )
+)
+WHERE least_q <= $alarm / detectors
+ORDER BY least_q, detector
+
 -- section: Newest sealed day
 SELECT date_utc AS "date", total_events AS events, unique_operators AS operators, unique_hashes AS infohashes,
        observer_targets, burst_activity AS bursts, multi_asn_hashes AS multi_asn, top_country AS country,

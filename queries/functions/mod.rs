@@ -4,6 +4,8 @@
 //! notebook see the same set. What functions over time share is in [`timestamps`].
 
 mod benjamini_hochberg;
+mod binomial_at_most;
+mod bursts;
 mod components;
 mod crowded_stretches;
 mod expected_entropy;
@@ -24,25 +26,32 @@ mod operator;
 mod poisson_at_least;
 mod poisson_at_most;
 mod prefix_groups;
+mod rarefaction_test;
+mod rayleigh_test;
+mod scan_test;
+mod schedule;
 mod seconds;
 mod shared_prefix_bits;
+mod single_pass_test;
+mod spacing_test;
 mod timestamps;
 
 pub use ip_text::ip_text;
 pub use operator::operator;
 
-use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::functions::utils::make_scalar_function;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, SimpleScalarUDF, Volatility, WindowUDF};
 use std::sync::Arc;
 
 /// The scalar functions.
 #[must_use]
 pub fn scalar() -> Vec<ScalarUDF> {
     vec![
+        binomial_at_most::function(),
         expected_entropy::function(),
         hash64::function(),
         ip_text::function(),
@@ -53,8 +62,13 @@ pub fn scalar() -> Vec<ScalarUDF> {
         operator::function(),
         poisson_at_least::function(),
         poisson_at_most::function(),
+        rarefaction_test::function(),
+        rayleigh_test::function(),
+        scan_test::function(),
         seconds::function(),
         shared_prefix_bits::function(),
+        single_pass_test::function(),
+        spacing_test::function(),
     ]
 }
 
@@ -62,6 +76,7 @@ pub fn scalar() -> Vec<ScalarUDF> {
 #[must_use]
 pub fn aggregate() -> Vec<AggregateUDF> {
     vec![
+        bursts::function(),
         components::function(),
         crowded_stretches::function(),
         gap_squares::function(),
@@ -72,6 +87,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         nearest_bits::function(),
         occasions::function(),
         prefix_groups::function(),
+        schedule::function(),
     ]
 }
 
@@ -107,6 +123,21 @@ fn columnwise(
 ) -> ScalarUDF {
     let compute = Arc::new(make_scalar_function(compute, vec![]));
     ScalarUDF::from(SimpleScalarUDF::new_with_signature(name, signature, returns, compute))
+}
+
+/// A scalar function of `N` numbers, which SQL casts to DOUBLE; null where one of them is.
+fn numeric<const N: usize>(name: &str, compute: fn([f64; N]) -> Option<f64>) -> ScalarUDF {
+    let signature = Signature::exact(vec![DataType::Float64; N], Volatility::Immutable);
+    let columns = move |columns: &[ArrayRef]| -> Result<ArrayRef> {
+        let columns: [_; N] = std::array::from_fn(|index| columns[index].as_primitive::<Float64Type>());
+        let value = |row: usize| {
+            let given = columns.iter().all(|column| column.is_valid(row));
+            given.then(|| compute(columns.map(|column| column.value(row)))).flatten()
+        };
+        Ok(Arc::new((0..columns[0].len()).map(value).collect::<Float64Array>()))
+    };
+    let compute = Arc::new(make_scalar_function(columns, vec![]));
+    ScalarUDF::from(SimpleScalarUDF::new_with_signature(name, signature, DataType::Float64, compute))
 }
 
 #[cfg(test)]

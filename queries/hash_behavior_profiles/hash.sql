@@ -3,6 +3,17 @@ SELECT infohash, concat('score:', signal_score, ' ', array_to_string(classificat
 FROM derived.hash_behavior_profiles
 WHERE infohash = $infohash
 
+-- section: Evidence
+SELECT label, by_rule, n, p_value, q_value, significant, vis_announce, explained_by
+FROM derived.hash_signals
+WHERE infohash = $infohash
+ORDER BY significant DESC, q_value, label
+
+-- section: Audience
+SELECT operators, announcing, asns, exposure_bits, announce_rate, reference
+FROM derived.hash_audiences
+WHERE infohash = $infohash
+
 -- section: Measures
 SELECT total_events AS events,
        lookup_count AS lookups,
@@ -47,7 +58,7 @@ WHERE infohash = decode($infohash, 'hex') AND NOT continued
 ORDER BY visit_start, operator
 
 -- section: Rendezvous
-SELECT operator, asn, kind, detail, confidence, explained_by
+SELECT operator, asn, kind, detail, confidence, q_value, significant, explained_by
 FROM derived.rendezvous_events
 WHERE infohash = $infohash
-ORDER BY explained_by IS NOT NULL, confidence DESC NULLS LAST, visits DESC, operator
+ORDER BY significant DESC, explained_by IS NOT NULL, confidence DESC NULLS LAST, visits DESC, operator

@@ -1,3 +1,9 @@
+-- section: Evidence
+SELECT infohash, label, by_rule, n, p_value, q_value, significant, vis_announce, explained_by
+FROM derived.hash_signals
+WHERE p_value IS NOT NULL
+ORDER BY significant DESC, q_value, p_value, infohash, label
+
 -- section: Label breakdown
 SELECT label,
        count(*) AS infohashes,

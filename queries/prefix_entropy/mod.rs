@@ -16,12 +16,13 @@
 //! # Null
 //! The infohashes of an operator are a random choice of what anybody asks for. To be free of how well our
 //! presences see which part of the keyspace, it is divided into cells in each of which operators with fewer
-//! than `min_hashes` infohashes, who are not tested themselves, have as many. `p_value` is the two-sided
-//! chance that so many infohashes occupy so few of as many cells, or so many. Nobody is tested when that
-//! reference has fewer than `min_reference` infohashes, or an operator four times as many as there are cells.
+//! than `min_hashes` infohashes, who are not tested themselves, have as many, `cell_hashes` or more. `p_value` is
+//! the two-sided chance that so many infohashes occupy so few of as many cells, or so many. An operator with
+//! more infohashes than there are cells is tested on as many of them as there are cells. Nobody is tested when
+//! the reference has fewer than `min_reference` infohashes.
 //! The q-value is over all operators that nothing explains; a shape other than `as_expected` is significant
 //! up to `false_discovery`. (Coincidences alone are no Poisson variable: three of a kind are three pairs, and
-//! their tail is 2.4 times as heavy where one in a thousand is left.)
+//! where one in a thousand is left, their tail is 2.4 times as heavy.)
 //!
 //! # Why it is evidence
 //! Interests are spread like hashes: at random. Who works through a region of the keyspace concentrates
@@ -71,7 +72,10 @@ pub const TABLE: Table = Table {
         min_expected: Ratio = 16.0 ["pairs"];
         /// Infohashes that the reference needs. Fewer leave cells too wide to tell anything. Raising it tests
         /// nobody in small datasets.
-        min_reference: Count = 512 ["infohashes"];
+        min_reference: Count = 1024 ["infohashes"];
+        /// Infohashes of the reference in a cell. Fewer make cells whose true sizes differ too much; raising it
+        /// makes fewer cells, and tests operators on fewer of their infohashes.
+        cell_hashes: Ratio = 32.0 ["infohashes"];
         /// Share of false ones that is allowed among significant shapes. Raising it lets more chance in.
         false_discovery: Ratio = 0.05 ["0–1"];
         /// Upkeep, as a multiple of what chance gives, that explains a concentration. Raising it leaves
@@ -109,7 +113,7 @@ pub const TABLE: Table = Table {
         first_seen: Timestamp ["µs, UTC"];
         /// Last sight of one.
         last_seen: Timestamp ["µs, UTC"];
-        /// Infohashes over which the test is.
+        /// Infohashes over which the test is; 0 without a reference.
         n: I64 ["infohashes"];
         /// Two-sided chance of such a spread; null when it is explained or cannot be tested.
         p_value: F64 null ["0–1"];

@@ -99,27 +99,38 @@ reference AS (
            sum(referred) OVER () AS size
     FROM parts
 ),
--- As many cells as an operator has infohashes, 256 at least, as long as each holds 16 of the reference.
--- Two infohashes fall into the same of cells that hold m of M with the chance (m + 1)/(M + 1).
-grids AS (
-    SELECT operator, unique_hashes, cells, (size + 1) / (size / cells + 1) AS independent_cells
+-- As many cells as are filled well enough for two infohashes to fall into the same of them with the chance
+-- (m + 1)/(M + 1), each holding m of M. The more there are, the more this matters: 1,024 at most.
+grid AS (
+    SELECT cells, (size + 1) / (size / cells + 1) AS independent_cells
     FROM (
-        SELECT operator, unique_hashes, size,
-               power(2.0, least(greatest(8.0, ceil(log2(unique_hashes))), floor(log2(size / 16)))) AS cells
-        FROM operators
-        CROSS JOIN (SELECT max(size) AS size FROM reference)
-        WHERE size >= $min_reference
+        SELECT max(size) AS size, least(1024.0, power(2.0, floor(log2(max(size) / $cell_hashes)))) AS cells
+        FROM reference
     )
+    WHERE size >= $min_reference
+),
+-- Of more infohashes than there are cells, as many as there are cells: hardly one would stay empty.
+draws AS (
+    SELECT operator,
+           infohash,
+           cells,
+           independent_cells,
+           row_number() OVER (PARTITION BY operator ORDER BY hash64(infohash), infohash) AS draw
+    FROM interest
+    CROSS JOIN grid
+    WHERE hashes >= $min_hashes
 ),
 occupied AS (
-    SELECT grids.operator, unique_hashes, independent_cells,
+    SELECT operator,
+           count(*) AS draws,
+           independent_cells,
            count(DISTINCT CAST(floor(
                cells / size * (before + referred * (leading_bits(infohash, 32) - part * 65536) / 65536.0)
            ) AS BIGINT)) AS cells
-    FROM grids
-    JOIN interest ON grids.operator = interest.operator
+    FROM draws
     JOIN reference ON leading_bits(infohash, 16) = part
-    GROUP BY grids.operator, unique_hashes, independent_cells
+    WHERE draw <= cells
+    GROUP BY operator, independent_cells
 ),
 shapes AS (
     SELECT operators.*,
@@ -135,7 +146,8 @@ shapes AS (
                    AND coincidences <= $even_ratio * expected_coincidences THEN 'too_even'
                ELSE 'as_expected'
            END AS shape,
-           occupancy(occupied.unique_hashes, independent_cells, occupied.cells) AS chance
+           coalesce(draws, 0) AS n,
+           occupancy(draws, independent_cells, cells) AS chance
     FROM operators
     JOIN spectra ON operators.operator = spectra.operator
     JOIN expected ON operators.unique_hashes = expected.unique_hashes
@@ -173,7 +185,7 @@ SELECT ip_text(operator) AS operator,
        shape,
        first_seen,
        last_seen,
-       unique_hashes AS n,
+       n,
        p_value,
        q_value,
        tests,

@@ -1,10 +1,5 @@
-WITH visits AS (
-    SELECT operator, infohash, visit_start, visit_end, lookups, announces, raw_events, solo, continued, asn,
-           country
-    FROM derived.visits
-),
 -- The starts of a pair's visits, folded: their intervals add up to the span, their squares to the spread.
-pairs AS (
+WITH pairs AS (
     SELECT operator,
            infohash,
            count(*) FILTER (WHERE NOT continued) AS visits,
@@ -16,11 +11,94 @@ pairs AS (
            max(visit_start) FILTER (WHERE NOT continued) AS last_start,
            max(visit_end) AS last_seen,
            gap_squares(visit_start) FILTER (WHERE NOT continued) AS gap_squares,
+           schedule(visit_start, $visit_gap, $resolution, $tested_visits) FILTER (WHERE NOT continued) AS clock,
            min(asn) AS asn,
            min(country) AS country
-    FROM visits
+    FROM derived.visits
     GROUP BY operator, infohash
     HAVING count(*) FILTER (WHERE NOT continued) >= 2
+),
+shared AS (
+    SELECT operator, max(querier_ids) AS querier_ids,
+           CAST(sum(upkeep_hashes) AS DOUBLE) / (sum(upkeep_hashes) + sum(unique_hashes)) AS upkeep
+    FROM derived.operator_days
+    GROUP BY operator
+),
+-- Population variance of the intervals, from their number, sum and squares.
+rhythms AS (
+    SELECT pairs.*, querier_ids,
+           seconds(last_start - first_start) / (visits - 1) AS mean,
+           sqrt(greatest(
+               gap_squares / (visits - 1) - power(seconds(last_start - first_start) / (visits - 1), 2), 0
+           )) AS sd
+    FROM pairs
+    LEFT JOIN shared ON pairs.operator = shared.operator
+),
+judged AS (
+    SELECT operator, infohash, asn, country, visits, solo_visits, announces, raw_events, first_start, last_seen,
+           mean, sd, sd / mean AS cv, clock,
+           visits >= $min_visits AND sd / mean <= $max_cv AS by_rule,
+           CASE
+               WHEN announces > 0 AND (
+                   CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
+                   OR mean BETWEEN seconds($reannounce_least) AND seconds($reannounce_most)
+               ) OR clock['period'] BETWEEN seconds($reannounce_least) AND seconds($reannounce_most)
+                   THEN 'client_reannounce'
+               WHEN querier_ids >= $shared_ids THEN 'shared_ip'
+           END AS explained
+    FROM rhythms
+),
+-- What can be tested: lookups alone, one a visit, that nothing explains.
+candidates AS (
+    SELECT *,
+           abs(clock['period'] - 86400) <= seconds($day_width) AS daily,
+           announces = 0 AND solo_visits >= $solo_share * visits AND explained IS NULL AS eligible
+    FROM judged
+    WHERE visits >= $tested_visits
+),
+-- Those who come back daily and are not tested: the most regular pair of each operator.
+habits AS (
+    SELECT *,
+           daily AND NOT bool_or(daily AND eligible) OVER (PARTITION BY operator)
+               AND row_number() OVER (PARTITION BY operator, daily ORDER BY clock['cv'], infohash) = 1 AS habit
+    FROM candidates
+),
+compared AS (
+    SELECT *,
+           count(*) FILTER (WHERE habit) OVER (PARTITION BY daily ORDER BY clock['cv']) AS as_regular,
+           count(*) FILTER (WHERE habit) OVER (PARTITION BY daily) AS habits
+    FROM habits
+),
+vetoed AS (
+    SELECT *,
+           eligible AND daily AND habits >= $least_habits
+               AND CAST(as_regular + 1 AS DOUBLE) / (habits + 1) > $habit_share AS habitual,
+           eligible AND NOT (daily AND habits < $least_habits) AS testable
+    FROM compared
+),
+-- What is discovered is an operator: its least p-value, times the number of its pairs that are tested.
+ranked AS (
+    SELECT *,
+           testable AND NOT habitual AS tested,
+           CASE WHEN testable AND NOT habitual THEN least(
+               clock['p_value'] * count(*) FILTER (WHERE testable AND NOT habitual) OVER (PARTITION BY operator), 1
+           ) END AS corrected,
+           row_number() OVER (
+               PARTITION BY operator, testable AND NOT habitual ORDER BY clock['p_value'], infohash
+           ) = 1 AS best
+    FROM vetoed
+),
+discoveries AS (
+    SELECT *,
+           benjamini_hochberg(CASE WHEN best THEN corrected END) OVER () AS q_best,
+           count(corrected) FILTER (WHERE best) OVER () AS tests
+    FROM ranked
+),
+schedules AS (
+    SELECT *,
+           CASE WHEN tested
+                THEN coalesce(min(q_best) OVER (ORDER BY corrected DESC NULLS LAST), 1) END AS q_value
+    FROM discoveries
 ),
 -- Upkeep of routing tables is no interest: near the querier's id, and nobody else asks for it.
 interests AS (
@@ -32,7 +110,7 @@ interests AS (
 looks AS (
     SELECT visits.operator, visits.infohash, visit_start, visit_end, announces, raw_events, solo, asn,
            country, operators > 1 OR interests.visits > 1 AS again
-    FROM visits
+    FROM derived.visits AS visits
     JOIN interests ON visits.operator = interests.operator AND visits.infohash = interests.infohash
     WHERE NOT continued AND lookups > 0 AND NOT (near_own_id AND operators = 1)
 ),
@@ -56,57 +134,102 @@ members AS (
            max(visit_end) AS last_seen,
            min(asn) AS asn,
            min(country) AS country,
-           bool_or(again) AS again
+           bool_or(again) AS again,
+           row_number() OVER (PARTITION BY looks.operator, infohash ORDER BY stretch['first']) = 1 AS fresh
     FROM looks
     JOIN crowds ON looks.operator = crowds.operator
      AND visit_start BETWEEN stretch['first'] AND stretch['last']
     GROUP BY looks.operator, stretch['first'], infohash
 ),
-together AS (
-    SELECT 'pair' AS kind, operator, infohash, CAST(NULL AS VARCHAR[]) AS infohashes, visits AS n,
-           0 AS again, visits, solo_visits, announcing_visits, announces, raw_events, first_start, last_start,
-           last_seen, gap_squares, asn, country
-    FROM pairs
-    UNION ALL
-    SELECT 'CROSS_HASH', operator, NULL,
-           array_slice(array_agg(encode(infohash, 'hex') ORDER BY hash_start, infohash), 1, $listed_hashes),
-           count(*), count(*) FILTER (WHERE again), sum(visits), sum(solo_visits), sum(announcing_visits),
-           sum(announces), sum(raw_events), first_start, max(last_start), max(last_seen), NULL, min(asn), min(country)
+occasions AS (
+    SELECT operator,
+           first_start,
+           array_slice(array_agg(encode(infohash, 'hex') ORDER BY hash_start, infohash), 1, $listed_hashes) AS infohashes,
+           count(*) AS n,
+           count(*) FILTER (WHERE again) AS again,
+           count(*) FILTER (WHERE fresh) AS fresh,
+           count(*) FILTER (WHERE visits > 1 OR solo_visits = 0) AS repeated,
+           sum(visits) AS visits,
+           sum(solo_visits) AS solo_visits,
+           sum(announcing_visits) AS announcing_visits,
+           sum(announces) AS announces,
+           sum(raw_events) AS raw_events,
+           max(last_start) AS last_start,
+           max(last_seen) AS last_seen,
+           min(asn) AS asn,
+           min(country) AS country
     FROM members
     GROUP BY operator, first_start
 ),
-spans AS (
-    SELECT *, seconds(last_start - first_start) AS span, visits - 1 AS intervals
-    FROM together
+-- All occasions of an operator together, slots being every infohash on every occasion.
+rounds AS (
+    SELECT occasions.*,
+           CASE
+               WHEN announces > 0 AND CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
+                   THEN 'client_reannounce'
+               WHEN again < $cross_hashes AND upkeep >= $upkeep_share THEN 'bucket_refresh'
+               WHEN querier_ids >= $shared_ids THEN 'shared_ip'
+           END AS explained,
+           sum(fresh) OVER operators * count(*) OVER operators AS slots,
+           sum(n) OVER operators AS seen,
+           sum(repeated) OVER operators AS all_repeated,
+           coalesce(querier_ids < $shared_ids, true) AND sum(announces) OVER operators = 0
+               AND count(*) OVER operators >= $tested_occasions AS tested,
+           row_number() OVER (PARTITION BY occasions.operator ORDER BY first_start) = 1 AS best
+    FROM occasions
+    LEFT JOIN shared ON occasions.operator = shared.operator
+    WINDOW operators AS (PARTITION BY occasions.operator)
 ),
--- Population variance of the intervals, from their number, sum and squares.
-rhythms AS (
-    SELECT *, span / intervals AS mean,
-           CASE WHEN kind = 'pair' THEN
-               sqrt(greatest(gap_squares / intervals - power(span / intervals, 2), 0))
-           END AS sd
-    FROM spans
+passes AS (
+    SELECT *,
+           CASE WHEN NOT tested THEN NULL
+                WHEN seen < $return_share * slots THEN 1
+                ELSE single_pass_test(slots, slots - seen, all_repeated) END AS p_value
+    FROM rounds
 ),
-judged AS (
-    SELECT *, sd / mean AS cv,
-           CASE WHEN kind <> 'pair' THEN kind
-                WHEN visits >= $min_visits AND sd / mean <= $max_cv THEN 'SCHEDULED'
-                ELSE 'RETURN_VISIT' END AS verdict
-    FROM rhythms
+lists AS (
+    SELECT *,
+           max(q_best) OVER (PARTITION BY operator) AS q_value
+    FROM (
+        SELECT *,
+               benjamini_hochberg(CASE WHEN best THEN p_value END) OVER () AS q_best,
+               count(p_value) FILTER (WHERE best) OVER () AS tests
+        FROM passes
+    )
 ),
-shared AS (
-    SELECT operator, max(querier_ids) AS querier_ids,
-           CAST(sum(upkeep_hashes) AS DOUBLE) / (sum(upkeep_hashes) + sum(unique_hashes)) AS upkeep
-    FROM derived.operator_days
-    GROUP BY operator
+findings AS (
+    SELECT CASE WHEN by_rule OR coalesce(q_value <= $false_discovery, false)
+                THEN 'SCHEDULED' ELSE 'RETURN_VISIT' END AS kind,
+           by_rule, operator, infohash, CAST(NULL AS VARCHAR[]) AS infohashes, asn, country, visits, solo_visits,
+           announces, raw_events, first_start, last_seen, mean, sd, cv, clock['period'] AS period,
+           clock['cv'] AS run_cv, clock['visits'] AS run_visits, visits AS n,
+           CASE WHEN tested THEN clock['p_value'] END AS p_value,
+           q_value,
+           CASE WHEN tested THEN tests END AS tests,
+           CASE WHEN habitual THEN 'daily_habit' ELSE explained END AS explained_by
+    FROM schedules
+    UNION ALL
+    SELECT CASE WHEN by_rule THEN 'SCHEDULED' ELSE 'RETURN_VISIT' END, by_rule, operator, infohash, NULL, asn, country,
+           visits, solo_visits, announces, raw_events, first_start, last_seen, mean, sd, cv, NULL, NULL, NULL,
+           visits AS n, NULL, NULL, NULL, explained
+    FROM judged
+    WHERE visits < $tested_visits
+    UNION ALL
+    SELECT 'CROSS_HASH', true, operator, NULL, infohashes, asn, country, visits, solo_visits, announces, raw_events,
+           first_start, last_seen, seconds(last_start - first_start) / (visits - 1), NULL, NULL, NULL, NULL, NULL, n,
+           CASE WHEN explained IS NULL THEN p_value END,
+           CASE WHEN explained IS NULL THEN q_value END,
+           CASE WHEN explained IS NULL AND tested THEN tests END,
+           explained
+    FROM lists
 )
-SELECT verdict AS kind,
-       ip_text(judged.operator) AS operator,
+SELECT kind,
+       by_rule,
+       ip_text(operator) AS operator,
        encode(infohash, 'hex') AS infohash,
        infohashes,
        asn,
        country,
-       n,
        visits,
        solo_visits,
        announces,
@@ -116,21 +239,24 @@ SELECT verdict AS kind,
        mean / 3600 AS mean_interval_h,
        sd / 3600 AS interval_sd_h,
        cv,
-       CASE WHEN verdict = 'SCHEDULED' THEN least(1 - cv, 1 - 0.5 / n) END AS confidence,
+       CASE WHEN kind = 'SCHEDULED' THEN coalesce(period, mean) / 3600 END AS period_h,
        CASE
-           WHEN announces > 0 AND (
-               CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
-               OR verdict <> 'CROSS_HASH' AND mean BETWEEN seconds($reannounce_least) AND seconds($reannounce_most)
-           ) THEN 'client_reannounce'
-           WHEN verdict = 'CROSS_HASH' AND again < $cross_hashes AND upkeep >= $upkeep_share THEN 'bucket_refresh'
-           WHEN querier_ids >= $shared_ids THEN 'shared_ip'
-       END AS explained_by,
+           WHEN kind = 'SCHEDULED' AND by_rule THEN least(1 - cv, 1 - 0.5 / n)
+           WHEN kind = 'SCHEDULED' THEN least(1 - run_cv, 1 - 0.5 / run_visits)
+       END AS confidence,
+       n,
+       p_value,
+       q_value,
+       tests,
+       coalesce(q_value <= $false_discovery, false) AS significant,
+       explained_by,
        CASE
-           WHEN verdict = 'CROSS_HASH' THEN concat(n, ' infohashes in ', round(span / 3600, 1), 'h')
+           WHEN kind = 'CROSS_HASH' THEN concat(n, ' infohashes in ', round(mean * (visits - 1) / 3600, 1), 'h')
            WHEN visits = 2 THEN concat('2 visits, ', round(mean / 3600, 1), 'h apart')
+           WHEN kind = 'SCHEDULED' AND NOT by_rule
+               THEN concat(visits, ' visits, every ', round(period / 3600, 1), 'h, some missing')
            ELSE concat(visits, ' visits, every ', round(mean / 3600, 1), 'h ±', round(sd / 3600, 1), 'h')
        END AS detail,
        now() AS computed_at
-FROM judged
-LEFT JOIN shared ON judged.operator = shared.operator
+FROM findings
 ORDER BY kind, operator, infohash, first_seen

@@ -2,6 +2,7 @@
 SELECT kind,
        count(*) AS findings,
        count(*) - count(explained_by) AS unexplained,
+       count(*) FILTER (WHERE significant) AS significant,
        count(DISTINCT operator) AS operators,
        max(visits) AS most_visits,
        max(confidence) AS best_confidence

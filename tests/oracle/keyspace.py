@@ -124,21 +124,6 @@ def occupancy_of_parts_of_cells():
     return {"query": occupancy_query(arguments), "values": values}
 
 
-def occupancy_of_many():
-    """The first two moments in fractions, and the normal distribution."""
-    arguments, values = [], []
-    for draws, cells in ((5000, 8192), (20_000, 16_384)):
-        empty = lambda cells_missed: Fraction(cells - cells_missed, cells) ** draws
-        mean = cells - cells * empty(1)
-        variance = cells * empty(1) + cells * (cells - 1) * empty(2) - (cells * empty(1)) ** 2
-        normal = stats.norm(float(mean), float(variance) ** 0.5)
-        for away in (-120, -30, 0, 25, 100):
-            occupied = int(mean) + away
-            arguments.append((draws, float(cells), occupied))
-            values.append(min(1.0, 2 * min(normal.cdf(occupied + 0.5), normal.sf(occupied - 0.5))))
-    return {"query": occupancy_query(arguments), "values": values}
-
-
 def poisson(function, chance):
     arguments = list(itertools.product((0, 1, 2, 7, 30, 200), (0.001, 0.4, 3.0, 29.0, 180.0)))
     query = rows(f"{function}(k, mean)", ("k", "mean"), ("BIGINT", "DOUBLE"), arguments)
@@ -175,7 +160,6 @@ if __name__ == "__main__":
         mann_kendall_of_many(),
         occupancy_of_whole_cells(),
         occupancy_of_parts_of_cells(),
-        occupancy_of_many(),
         poisson("poisson_at_least", lambda k, mean: stats.poisson.sf(k - 1, mean)),
         poisson("poisson_at_most", stats.poisson.cdf),
         random_orders(6),

@@ -4,13 +4,17 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
-use crate::plan;
-use crate::report::{Report, Rows, Section};
+use crate::plan::{self, Source, Tier};
+use crate::report::{Report, Rows, SIGNIFICANT, Section};
 use crate::run::Runner;
 use crate::session;
 use anyhow::{Context, Result};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{ParamValues, ScalarValue};
-use queries::{Table, View, sections};
+use datafusion::prelude::SessionContext;
+use queries::{Table, Value, View, sections};
 use schema::partition::date_text;
 use std::collections::BTreeSet;
 
@@ -97,12 +101,55 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         return Err(Failure::NoData(format!("{nothing} in {root} ({held})")).into());
     }
     check_columns(options, &mut report)?;
+    for source in wanted {
+        report.notes.extend(tested(options, &context, source).await?);
+    }
     if let Some(days) = days {
         let (first, last) = (date_text(*days.start()), date_text(*days.end()));
         report.notes.push(format!("Computed from whole days, {first} to {last} (UTC)."));
     }
     show(options, &report)?;
     Ok(close(&dataset))
+}
+
+/// One line about the tests behind a scored table: how many there were, and how much of what they found
+/// chance lets expect. None for other tables, and where no row was tested.
+async fn tested(options: &Options, context: &SessionContext, source: Source) -> Result<Option<String>> {
+    let table = queries::table(source.name).filter(|_| source.tier == Tier::Derived);
+    let scored = table.and_then(|table| {
+        let parameter = table.parameters.iter().find(|parameter| parameter.name == "false_discovery")?;
+        Some((table, options.config.threshold(table, parameter).0))
+    });
+    let Some((table, Value::Real(level))) = scored else {
+        return Ok(None);
+    };
+    let (family, name) = (table.families.unwrap_or("''"), table.name);
+    let counts = context
+        .sql(&format!(
+            "SELECT {family}, max(tests), count(*) FILTER (WHERE {SIGNIFICANT}) \
+             FROM derived.{name} WHERE p_value IS NOT NULL GROUP BY 1 ORDER BY 1"
+        ))
+        .await?
+        .collect()
+        .await?;
+    let (mut families, mut found) = (Vec::new(), 0);
+    for batch in counts {
+        let names = cast(batch.column(0), &DataType::Utf8)?;
+        let [tests, significant] = [1, 2].map(|index: usize| batch.column(index).as_primitive::<Int64Type>());
+        for row in 0..batch.num_rows() {
+            families.push(
+                format!("{} {}", tests.value(row), names.as_string::<i32>().value(row)).trim().to_owned(),
+            );
+            found += significant.value(row);
+        }
+    }
+    let line = |families: String| {
+        let chance = found as f64 * level;
+        format!(
+            "{name}: tested {families}; {found} findings at q ≤ {level}, of which chance lets expect {chance:.1} or fewer."
+        )
+    };
+    Ok((!families.is_empty()).then(|| line(families.join(", "))))
 }
 
 /// Refuses to sort by a column that no section has, and notes lists that no section can follow.

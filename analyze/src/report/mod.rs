@@ -11,7 +11,7 @@ mod rows;
 mod table;
 mod text;
 
-pub use rows::{List, Rows, Sort, infohash};
+pub use rows::{List, Rows, SIGNIFICANT, Sort, infohash};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -103,7 +103,7 @@ impl Section {
             (false, 0) => None,
             (true, 0) => Some(format!("showing {shown} of {}", self.total)),
             (_, hidden) => {
-                Some(format!("showing {shown} of {}, {hidden} more hidden by your lists", self.total))
+                Some(format!("showing {shown} of {}, {hidden} more hidden as you asked", self.total))
             }
         }
     }

@@ -5,16 +5,20 @@ use super::text::{cell, readable};
 use crate::error::Failure;
 use crate::party::Party;
 use anyhow::{Result, bail};
-use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use datafusion::arrow::compute::{
-    SortColumn, SortOptions, filter_record_batch, lexsort_to_indices, not, take_record_batch,
+    SortColumn, SortOptions, cast, filter_record_batch, lexsort_to_indices, not, take_record_batch,
 };
+use datafusion::arrow::datatypes::DataType;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// The column that says whether a row would survive chance.
+pub const SIGNIFICANT: &str = "significant";
 
 /// What is done to the rows of every section.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +27,9 @@ pub struct Rows {
     pub hide: List,
     /// Only rows on these are shown; none for all.
     pub only: Option<List>,
+    /// Only significant rows are shown: those whose column `significant`, if there is one, is true or
+    /// counts any.
+    pub significant: bool,
     /// The order; none for the section's own.
     pub sort: Option<Sort>,
     /// Most rows shown; none for all.
@@ -43,6 +50,12 @@ impl Rows {
             && only.columns().iter().any(|name| kept.column_by_name(name).is_some())
         {
             kept = filter_record_batch(&kept, &only.matches(&kept)?)?;
+        }
+        if self.significant
+            && let Some(column) = kept.column_by_name(SIGNIFICANT)
+        {
+            let significant = cast(column, &DataType::Boolean)?;
+            kept = filter_record_batch(&kept, significant.as_boolean())?;
         }
         match &self.sort {
             Some(sort) => sort.apply(&kept),

@@ -1,0 +1,238 @@
+//! `schedule(ts, absence, resolution, least) → STRUCT(period, cv, visits, p_value)`: whether the timestamps of a
+//! group, the starts of visits, keep a clock; null for fewer than `least` of them.
+//!
+//! Under the null the visits come independently of each other: what a gap is longer than `absence`, which ends
+//! a visit by definition, is exponential. Two tests look for a clock, and `p_value` counts both:
+//!
+//! * **Runs.** Each run of `least` to 49 visits in a row is given the [`spacing_test`](super::spacing_test) of
+//!   its gaps, less `absence`. The p-value is the least one times the number of runs. Visits that do not reach us
+//!   end a run and spoil nothing else.
+//! * **Phases**, from eight visits on. For each period of a grid, the phases of the visits between the first
+//!   and the last, which are even under the null, get the [`rayleigh_test`](super::rayleigh_test). The p-value
+//!   is the least one times the number of periods. The grid has the periods of which between one half and
+//!   five quarters of the visits were seen, at five times the natural resolution, down to twice `absence`: by
+//!   then visits that keep apart do not look like a clock.
+//!
+//! Clients work by clocks of minutes, whatever their users do. Times are therefore taken to be known to
+//! `resolution` only: a variance of resolution²/12 is added to that of the gaps of a run.
+//!
+//! `period` (s) is that of the test with the lesser p-value, `cv` the coefficient of variation of the gaps of the
+//! most regular run, and `visits` the length of that run. `p_value` lies in 0–1. Everything but `ts` is constant.
+
+use super::rayleigh_test;
+use super::spacing_test::Spacings;
+use super::timestamps::{Fold, constant_count, constant_micros, over_time};
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StructArray};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::AggregateUDF;
+use datafusion::logical_expr::function::AccumulatorArgs;
+use std::f64::consts::TAU;
+use std::sync::Arc;
+
+/// Gaps of the longest run looked at. So many regular ones leave nothing to chance, and time grows with it.
+const LONGEST_RUN: usize = 48;
+/// Visits from which on phases are looked at: fewer say nothing after the correction for the grid.
+const PHASES_FROM: usize = 8;
+/// Steps of the grid for each whole number of periods that fits between the first and the last visit.
+const STEPS: f64 = 5.0;
+/// Periods between first and last visit, as a multiple of the gaps: from five visits in four periods to every
+/// other visit missing.
+const PERIODS: (f64, f64) = (0.8, 2.0);
+
+pub(super) fn function() -> AggregateUDF {
+    let duration = DataType::Duration(TimeUnit::Microsecond);
+    let constants = vec![duration.clone(), duration, DataType::Int64];
+    over_time("schedule", constants, DataType::Struct(fields()), Clock::new)
+}
+
+fn fields() -> Fields {
+    let number = |name| Field::new(name, DataType::Float64, true);
+    Fields::from(vec![
+        number("period"),
+        number("cv"),
+        Field::new("visits", DataType::Int64, true),
+        number("p_value"),
+    ])
+}
+
+#[derive(Debug)]
+struct Clock {
+    /// Seconds.
+    absence: f64,
+    /// Variance of a gap that is known to the resolution, s².
+    blur: f64,
+    least: usize,
+    /// By number of gaps.
+    spacings: Vec<Spacings>,
+}
+
+/// What a test found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Found {
+    ln_p: f64,
+    /// Seconds.
+    period: f64,
+}
+
+/// The most regular run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Run {
+    found: Found,
+    cv: f64,
+    visits: usize,
+}
+
+impl Clock {
+    fn new(args: &AccumulatorArgs) -> Result<Self> {
+        let seconds = |index| constant_micros(args, index).map(|micros| micros as f64 / 1e6);
+        Ok(Self::with(seconds(1)?, seconds(2)?, constant_count(args, 3)?))
+    }
+
+    fn with(absence: f64, resolution: f64, least: usize) -> Self {
+        let spacings = (0..=LONGEST_RUN).map(|gaps| Spacings::new(gaps.max(2) as f64)).collect();
+        Self { absence, blur: resolution * resolution / 12.0, least: least.max(3), spacings }
+    }
+
+    /// The most regular run of visits at `times` (s, ascending, at least `least` of them).
+    fn runs(&self, times: &[f64]) -> Run {
+        let shortest = self.least - 1;
+        let mut best = Run { found: Found { ln_p: 0.0, period: 0.0 }, cv: 0.0, visits: 0 };
+        let mut runs = 0.0;
+        for first in 0..times.len() - shortest {
+            let (mut squares, last) = (0.0, (first + LONGEST_RUN).min(times.len() - 1));
+            for end in first + 1..=last {
+                let gap = times[end] - times[end - 1];
+                squares += gap * gap;
+                let gaps = end - first;
+                if gaps < shortest {
+                    continue;
+                }
+                runs += 1.0;
+                let mean = (times[end] - times[first]) / gaps as f64;
+                let variance = (squares / gaps as f64 - mean * mean).max(0.0);
+                let excess = (mean - self.absence).max(f64::MIN_POSITIVE);
+                let ln_p = self.spacings[gaps].ln_p((variance + self.blur).sqrt() / excess);
+                if ln_p < best.found.ln_p || best.visits == 0 {
+                    let found = Found { ln_p, period: mean };
+                    best = Run { found, cv: variance.sqrt() / mean, visits: gaps + 1 };
+                }
+            }
+        }
+        best.found.ln_p = (best.found.ln_p + f64::ln(runs)).min(0.0);
+        best
+    }
+
+    /// The period that the phases of visits at `times` agree on most.
+    fn phases(&self, times: &[f64]) -> Option<Found> {
+        let gaps = (times.len() - 1) as f64;
+        let span = times[times.len() - 1] - times[0];
+        let step = 1.0 / (STEPS * span);
+        let first = (STEPS * PERIODS.0 * gaps).ceil();
+        let last = (STEPS * PERIODS.1 * gaps).min(0.5 / self.absence / step).floor();
+        if times.len() < PHASES_FROM || last < first || !step.is_finite() {
+            return None;
+        }
+        let tried = (last - first + 1.0) as usize;
+        let inner = &times[1..times.len() - 1];
+        // Each visit is a hand that turns by the same angle from one frequency to the next.
+        let (mut sines, mut cosines) = (vec![0.0; tried], vec![0.0; tried]);
+        for time in inner {
+            let angle = |steps: f64| (TAU * (time - times[0]) * step * steps).sin_cos();
+            let ((mut sin, mut cos), (turn_sin, turn_cos)) = (angle(first), angle(1.0));
+            for (sines, cosines) in sines.iter_mut().zip(&mut cosines) {
+                *sines += sin;
+                *cosines += cos;
+                (sin, cos) = (sin * turn_cos + cos * turn_sin, cos * turn_cos - sin * turn_sin);
+            }
+        }
+        let lengths = sines.iter().zip(&cosines).map(|(sin, cos)| f64::hypot(*sin, *cos));
+        let (index, length) = lengths.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let n = inner.len() as f64;
+        let ln_p = (rayleigh_test::ln_p(n, length.min(n)) + f64::ln(tried as f64)).min(0.0);
+        Some(Found { ln_p, period: 1.0 / ((first + index as f64) * step) })
+    }
+
+    /// The result of both tests.
+    fn judge(&self, timestamps: &[i64]) -> Option<(Run, Found)> {
+        if timestamps.len() < self.least {
+            return None;
+        }
+        let times: Vec<f64> = timestamps.iter().map(|ts| (ts - timestamps[0]) as f64 / 1e6).collect();
+        let run = self.runs(&times);
+        let Some(phases) = self.phases(&times) else {
+            return Some((run, run.found));
+        };
+        let better = if phases.ln_p < run.found.ln_p { phases } else { run.found };
+        Some((run, Found { ln_p: (better.ln_p + f64::ln(2.0)).min(0.0), ..better }))
+    }
+}
+
+impl Fold for Clock {
+    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
+        let Some((run, found)) = self.judge(timestamps) else {
+            return ScalarValue::Struct(Arc::new(StructArray::new_null(fields(), 1)));
+        };
+        let number = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+        let columns = vec![
+            number(found.period),
+            number(run.cv),
+            Arc::new(Int64Array::from(vec![run.visits as i64])),
+            number(found.ln_p.exp()),
+        ];
+        ScalarValue::Struct(Arc::new(StructArray::new(fields(), columns, None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn clock() -> Clock {
+        Clock::with(3600.0, 1800.0, 5)
+    }
+
+    /// Hours, with up to 3 % of the period off, never twice the same.
+    fn visits(period: i64, numbers: &[i64]) -> Vec<i64> {
+        let off = |number: i64| (number * 7919 % 61 - 30) * period * HOUR / 1000;
+        numbers.iter().map(|&number| number * period * HOUR + off(number)).collect()
+    }
+
+    #[test]
+    fn five_daily_visits_are_enough() {
+        let (run, found) = clock().judge(&visits(24, &[0, 1, 2, 3, 4])).expect("a result");
+        assert_eq!(run.visits, 5);
+        assert!((found.period / 86_400.0 - 1.0).abs() < 0.02, "{found:?}");
+        assert!(found.ln_p.exp() < 1e-3, "{found:?}");
+        assert!(clock().judge(&visits(24, &[0, 1, 2, 3])).is_none());
+    }
+
+    #[test]
+    fn missing_visits_do_not_hide_a_clock() {
+        for period in [3, 6, 24] {
+            let numbers: Vec<i64> = (0..40).filter(|number| number % 4 != 3 && number % 7 != 5).collect();
+            let (_, found) = clock().judge(&visits(period, &numbers)).expect("a result");
+            assert!((found.period / 3600.0 / period as f64 - 1.0).abs() < 0.02, "{period}: {found:?}");
+            assert!(found.ln_p.exp() < 1e-6, "{period}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_of_minutes_is_that_of_a_program() {
+        // Exactly as far apart as the absence that ends a visit, and a little more: nothing is left to compare.
+        let ticks: Vec<i64> = (0..12).map(|n| n * 75 * HOUR / 60).collect();
+        assert!(clock().judge(&ticks).expect("a result").1.ln_p.exp() > 0.01);
+    }
+
+    #[test]
+    fn visits_of_no_clock_are_likely() {
+        let hours = [0, 7, 9, 31, 33, 36, 60, 61, 90, 117];
+        let times: Vec<i64> = hours.iter().map(|hour| hour * HOUR).collect();
+        assert!(clock().judge(&times).expect("a result").1.ln_p.exp() > 0.2);
+        let same: Vec<i64> = vec![0; 9];
+        assert!(clock().judge(&same).expect("a result").1.ln_p.exp() > 0.99);
+    }
+}

@@ -1,0 +1,59 @@
+WITH pairs AS (
+    SELECT infohash, operator, sum(announces) AS announces, bool_and(near_own_id) AS near_own_id,
+           min(asn) AS asn, min(first_seen) AS first_seen, max(last_seen) AS last_seen
+    FROM derived.pair_days
+    GROUP BY infohash, operator
+),
+-- Near the id of the one operator that asked for it: upkeep of a routing table.
+audiences AS (
+    SELECT infohash,
+           leading_bits(infohash, 16) AS cell,
+           count(*) AS operators,
+           count(*) FILTER (WHERE announces > 0) AS announcing,
+           count(asn) AS located,
+           count(DISTINCT asn) AS asns,
+           min(first_seen) AS first_seen,
+           max(last_seen) AS last_seen
+    FROM pairs
+    GROUP BY infohash
+    HAVING NOT (count(*) = 1 AND bool_and(near_own_id))
+),
+ids AS (
+    SELECT node_id, leading_bits(node_id, 16) AS cell
+    FROM captured.presences
+    GROUP BY node_id
+),
+-- The nearest presence that ever stood: within its own cell of sixteen bits by all bits, otherwise by cells.
+cells AS (
+    SELECT unnest(bits) AS bits, unnest(range(0, 65536)) AS cell
+    FROM (SELECT nearest_bits(node_id) AS bits FROM captured.presences)
+),
+exposed AS (
+    SELECT infohash,
+           min(operators) AS operators,
+           min(announcing) AS announcing,
+           min(located) AS located,
+           min(asns) AS asns,
+           min(first_seen) AS first_seen,
+           max(last_seen) AS last_seen,
+           coalesce(max(CAST(shared_prefix_bits(node_id, infohash) AS BIGINT)), min(bits)) AS exposure_bits
+    FROM audiences
+    JOIN cells ON audiences.cell = cells.cell
+    LEFT JOIN ids ON audiences.cell = ids.cell
+    GROUP BY infohash
+)
+SELECT encode(infohash, 'hex') AS infohash,
+       operators,
+       announcing,
+       located,
+       asns,
+       exposure_bits,
+       CAST(sum(operators) OVER others - operators AS BIGINT) AS reference,
+       CAST(sum(announcing) OVER others - announcing AS DOUBLE)
+           / nullif(sum(operators) OVER others - operators, 0) AS announce_rate,
+       first_seen,
+       last_seen,
+       now() AS computed_at
+FROM exposed
+WINDOW others AS (PARTITION BY exposure_bits)
+ORDER BY infohash

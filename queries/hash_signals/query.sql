@@ -1,0 +1,113 @@
+WITH asked AS (
+    SELECT encode(target, 'hex') AS infohash,
+           bursts(lookup_start, lookup_end, greatest(raw_events / ($sends * presences_hit), 1),
+                  $burst_window, $burst_context) AS burst
+    FROM derived.lookups
+    WHERE method = 'get_peers' AND target IS NOT NULL AND NOT continued AND presences_hit > 0
+    GROUP BY target
+    HAVING count(*) > 1 OR sum(raw_events) > $sends
+),
+-- How many autonomous systems have how many interests, an interest being an operator and an infohash.
+capped AS (
+    SELECT least(count(DISTINCT hash64(infohash)), $most_interests) AS interests, min(asn) AS asn
+    FROM derived.pair_days
+    WHERE asn IS NOT NULL
+    GROUP BY operator
+),
+systems AS (
+    SELECT array_agg(size ORDER BY size) AS sizes, array_agg(asns ORDER BY size) AS counts
+    FROM (
+        SELECT size, count(*) AS asns
+        FROM (SELECT sum(interests) AS size FROM capped GROUP BY asn)
+        GROUP BY size
+    )
+),
+-- The same numbers come many times.
+spread AS (
+    SELECT located, asns, rarefaction_test(asns, located, sizes, counts) AS p_value
+    FROM (SELECT located, asns FROM derived.hash_audiences WHERE located >= $min_asns GROUP BY located, asns)
+    CROSS JOIN systems
+),
+clocks AS (
+    SELECT infohash,
+           count(p_value) AS pairs,
+           least(min(p_value) * count(p_value), 1) AS p_value,
+           CASE WHEN count(p_value) = 0 THEN min(explained_by) FILTER (WHERE kind = 'SCHEDULED') END AS explained_by
+    FROM derived.rendezvous_events
+    WHERE infohash IS NOT NULL
+    GROUP BY infohash
+),
+profiles AS (
+    SELECT profiles.infohash, classifications, profiles.first_seen, profiles.last_seen,
+           operators, announcing, audiences.located, exposure_bits,
+           CASE WHEN reference >= $least_reference THEN least(announce_rate, $observer_ratio) END AS observer_rate,
+           CASE WHEN reference >= $least_reference THEN least(announce_rate, $dead_ratio) END AS dead_rate,
+           burst, spread.p_value AS spread_p, pairs, clocks.p_value AS clock_p, explained_by
+    FROM derived.hash_behavior_profiles AS profiles
+    LEFT JOIN derived.hash_audiences AS audiences ON profiles.infohash = audiences.infohash
+    LEFT JOIN asked ON profiles.infohash = asked.infohash
+    LEFT JOIN spread ON audiences.located = spread.located AND audiences.asns = spread.asns
+    LEFT JOIN clocks ON profiles.infohash = clocks.infohash
+),
+-- One struct a label, so that the profile is read once.
+labels AS (
+    SELECT infohash, classifications, first_seen, last_seen, exposure_bits,
+           unnest(make_array(
+               named_struct(
+                   'label', 'burst_activity', 'n', coalesce(burst['n'], 0), 'expected', CAST(NULL AS DOUBLE),
+                   'p_value', burst['p_value'], 'explained_by', CAST(NULL AS VARCHAR)
+               ),
+               named_struct(
+                   'label', 'observer_target', 'n', coalesce(operators, 0), 'expected', operators * observer_rate,
+                   'p_value', CASE WHEN operators * observer_rate >= $least_announces
+                                   THEN binomial_at_most(announcing, operators, observer_rate) END,
+                   'explained_by', CAST(NULL AS VARCHAR)
+               ),
+               named_struct(
+                   'label', 'high_asn_interest', 'n', coalesce(located, 0), 'expected', CAST(NULL AS DOUBLE),
+                   'p_value', spread_p, 'explained_by', CAST(NULL AS VARCHAR)
+               ),
+               named_struct(
+                   'label', 'periodic_lookup_target', 'n', coalesce(pairs, 0), 'expected', CAST(NULL AS DOUBLE),
+                   'p_value', clock_p, 'explained_by', explained_by
+               ),
+               named_struct(
+                   'label', 'dead_swarm', 'n', coalesce(operators, 0), 'expected', operators * dead_rate,
+                   'p_value', CASE WHEN operators * dead_rate >= $least_announces
+                                   THEN binomial_at_most(announcing, operators, dead_rate) END,
+                   'explained_by', CAST(NULL AS VARCHAR)
+               )
+           )) AS unit
+    FROM profiles
+),
+units AS (
+    SELECT infohash, unit['label'] AS label, array_has(classifications, unit['label']) AS by_rule, first_seen, last_seen,
+           exposure_bits, unit['expected'] AS expected, unit['n'] AS n, unit['p_value'] AS p_value,
+           unit['explained_by'] AS explained_by
+    FROM labels
+),
+tested AS (
+    SELECT *,
+           benjamini_hochberg(p_value) OVER (PARTITION BY label) AS q_value,
+           count(p_value) OVER (PARTITION BY label) AS tests
+    FROM units
+)
+SELECT infohash,
+       label,
+       by_rule,
+       coalesce(exposure_bits, 0) AS exposure_bits,
+       CASE WHEN label NOT IN ('observer_target', 'dead_swarm') THEN NULL
+            WHEN p_value IS NULL THEN 'blind'
+            ELSE 'expectable' END AS vis_announce,
+       first_seen,
+       last_seen,
+       n,
+       p_value,
+       q_value,
+       CASE WHEN p_value IS NOT NULL THEN tests END AS tests,
+       coalesce(q_value <= $false_discovery, false) AS significant,
+       explained_by,
+       now() AS computed_at
+FROM tested
+WHERE by_rule OR q_value <= $false_discovery
+ORDER BY infohash, label
