@@ -148,6 +148,11 @@ SELECT found.campaign,
        last_seen,
        seconds(last_seen - first_seen) / 3600 AS duration_h,
        CAST(operator_days AS DOUBLE) / (operators * days) AS infrastructure_persistence,
+       n,
+       p_value,
+       q_value,
+       tests,
+       significant,
        explained_by,
        now() AS computed_at
 FROM found

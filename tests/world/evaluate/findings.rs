@@ -1,7 +1,7 @@
 //! What the detectors say about a world: for each table and tier, which label is given to what.
 //!
 //! A detector takes part with one entry in [`FINDINGS`]. The tier `rule` is what crossed stated thresholds
-//! and is not explained; where a table also has rows that crossed none, its column `rule` says so. A table with
+//! and is not explained; where a table also has rows that crossed none, its column `by_rule` says so. A table with
 //! the column `significant` has that tier as well.
 
 use super::super::{World, output};
@@ -12,7 +12,8 @@ use analyze::session;
 use anyhow::{Context, Result};
 use datafusion::arrow::array::{AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ParamValues;
 use datafusion::prelude::SessionContext;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -82,8 +83,8 @@ impl Findings {
 
     /// The condition of each tier that the table has.
     fn tiers(&self) -> Vec<(&'static str, &'static str)> {
-        let rule = match (self.has("explained_by"), self.has(RULE)) {
-            (true, true) => "explained_by IS NULL AND rule",
+        let rule = match (self.has("explained_by"), self.has("by_rule")) {
+            (true, true) => "explained_by IS NULL AND by_rule",
             (true, false) => "explained_by IS NULL",
             (false, _) => "true",
         };
@@ -118,8 +119,8 @@ pub struct Found {
     pub labels: BTreeMap<(&'static str, &'static str), BTreeMap<String, BTreeSet<String>>>,
     /// The class of each operator.
     pub profiles: BTreeMap<String, String>,
-    /// The least q-value of anything significant.
-    pub least_q: Option<f64>,
+    /// Whether the plain report raises an alarm, all detectors together.
+    pub alarm: bool,
 }
 
 /// Looks at `world` with the defaults of `analyze`, on one thread.
@@ -133,7 +134,7 @@ pub fn find(world: &World) -> Result<Found> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut dataset = Dataset::open(data.path())?;
-        let wanted = taking_part().map(|findings| findings.table).collect();
+        let wanted = taking_part().map(|findings| findings.table).chain(["daily_summaries"]).collect();
         Runner::new(&config)?.compute(&mut dataset, &wanted).await?;
         let context = session::session(&config.engine())?;
         session::register_all(&context, &dataset, &config)?;
@@ -150,20 +151,22 @@ pub fn find(world: &World) -> Result<Found> {
                     labels.entry(label).or_default().insert(subject);
                 }
             }
-            if findings.has(SIGNIFICANT) {
-                let query = format!(
-                    "SELECT min(q_value) AS q FROM derived.{table} WHERE {condition} AND significant"
-                );
-                let rows = context.sql(&query).await?.collect().await?;
-                let least = rows.iter().flat_map(|rows| rows.column(0).as_primitive::<Float64Type>().iter());
-                found.least_q = least.flatten().chain(found.least_q).reduce(f64::min);
-            }
         }
+        found.alarm = is_alarmed(&context, &config).await?;
         const PROFILES: &str =
             "SELECT operator AS subject, classification AS label FROM derived.operator_profiles";
         found.profiles = pairs(&context, PROFILES).await?.into_iter().collect();
         Ok(found)
     })
+}
+
+/// Whether the part of the plain report called "Alarms" has a row.
+async fn is_alarmed(context: &SessionContext, config: &Config) -> Result<bool> {
+    let table = &queries::daily_summaries::TABLE;
+    let mut parts = queries::sections(table.summary.context("no summary")?);
+    let alarms = parts.find(|part| part.title == "Alarms").context("no alarms in the report")?;
+    let parameters = ParamValues::from(config.bind(table));
+    Ok(context.sql(alarms.sql).await?.with_param_values(parameters)?.count().await? > 0)
 }
 
 /// The columns `subject` and `label` of what `query` gives.

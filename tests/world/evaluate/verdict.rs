@@ -108,11 +108,7 @@ impl Counts {
             }
             add(table, tier, ANY, labels.values().map(|subjects| subjects.len() as u64).sum());
         }
-        let significant = detectors().iter().filter(|(_, tier)| *tier == SIGNIFICANT).count();
-        if significant > 0 {
-            let alarms = found.least_q.is_some_and(|q| q <= FALSE_ALARMS / significant as f64);
-            add(RUN_WIDE, SIGNIFICANT, ANY, u64::from(alarms));
-        }
+        add(RUN_WIDE, SIGNIFICANT, ANY, u64::from(found.alarm));
     }
 
     /// Adds what `found` is worth in `world`, in which something was planted.
