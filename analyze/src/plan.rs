@@ -176,6 +176,7 @@ mod tests {
         retention: queries::Retention::Days,
         parameters: &[],
         columns: &[],
+        families: None,
         query: "",
         summary: None,
         views: &[],

@@ -16,8 +16,10 @@
 //! Clients work by clocks of minutes, whatever their users do. Times are therefore taken to be known to
 //! `resolution` only: a variance of resolution²/12 is added to that of the gaps of a run.
 //!
-//! `period` (s) is that of the test with the lesser p-value, `cv` the coefficient of variation of the gaps of the
-//! most regular run, and `visits` the length of that run. `p_value` lies in 0–1. Everything but `ts` is constant.
+//! `period` (s) and `cv` are those of the test with the lesser p-value: mean and coefficient of variation of the gaps
+//! of the most regular run, or the period and √2 times the circular deviation of the phases as a share of it, which
+//! is the coefficient that gaps between such visits have. `visits` counts what `cv` is over. `p_value` lies in 0–1.
+//! Everything but `ts` is constant.
 
 use super::rayleigh_test;
 use super::spacing_test::Spacings;
@@ -28,7 +30,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
-use std::f64::consts::TAU;
+use std::f64::consts::{SQRT_2, TAU};
 use std::sync::Arc;
 
 /// Gaps of the longest run looked at. So many regular ones leave nothing to chance, and time grows with it.
@@ -74,12 +76,6 @@ struct Found {
     ln_p: f64,
     /// Seconds.
     period: f64,
-}
-
-/// The most regular run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Run {
-    found: Found,
     cv: f64,
     visits: usize,
 }
@@ -96,9 +92,9 @@ impl Clock {
     }
 
     /// The most regular run of visits at `times` (s, ascending, at least `least` of them).
-    fn runs(&self, times: &[f64]) -> Run {
+    fn runs(&self, times: &[f64]) -> Found {
         let shortest = self.least - 1;
-        let mut best = Run { found: Found { ln_p: 0.0, period: 0.0 }, cv: 0.0, visits: 0 };
+        let mut best = Found { ln_p: 0.0, period: 0.0, cv: 0.0, visits: 0 };
         let mut runs = 0.0;
         for first in 0..times.len() - shortest {
             let (mut squares, last) = (0.0, (first + LONGEST_RUN).min(times.len() - 1));
@@ -114,13 +110,12 @@ impl Clock {
                 let variance = (squares / gaps as f64 - mean * mean).max(0.0);
                 let excess = (mean - self.absence).max(f64::MIN_POSITIVE);
                 let ln_p = self.spacings[gaps].ln_p((variance + self.blur).sqrt() / excess);
-                if ln_p < best.found.ln_p || best.visits == 0 {
-                    let found = Found { ln_p, period: mean };
-                    best = Run { found, cv: variance.sqrt() / mean, visits: gaps + 1 };
+                if ln_p < best.ln_p || best.visits == 0 {
+                    best = Found { ln_p, period: mean, cv: variance.sqrt() / mean, visits: gaps + 1 };
                 }
             }
         }
-        best.found.ln_p = (best.found.ln_p + f64::ln(runs)).min(0.0);
+        best.ln_p = (best.ln_p + f64::ln(runs)).min(0.0);
         best
     }
 
@@ -151,34 +146,36 @@ impl Clock {
         let (index, length) = lengths.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let n = inner.len() as f64;
         let ln_p = (rayleigh_test::ln_p(n, length.min(n)) + f64::ln(tried as f64)).min(0.0);
-        Some(Found { ln_p, period: 1.0 / ((first + index as f64) * step) })
+        let deviation = (-2.0 * (length / n).min(1.0).ln()).sqrt() / TAU;
+        let period = 1.0 / ((first + index as f64) * step);
+        Some(Found { ln_p, period, cv: SQRT_2 * deviation, visits: times.len() })
     }
 
     /// The result of both tests.
-    fn judge(&self, timestamps: &[i64]) -> Option<(Run, Found)> {
+    fn judge(&self, timestamps: &[i64]) -> Option<Found> {
         if timestamps.len() < self.least {
             return None;
         }
         let times: Vec<f64> = timestamps.iter().map(|ts| (ts - timestamps[0]) as f64 / 1e6).collect();
         let run = self.runs(&times);
         let Some(phases) = self.phases(&times) else {
-            return Some((run, run.found));
+            return Some(run);
         };
-        let better = if phases.ln_p < run.found.ln_p { phases } else { run.found };
-        Some((run, Found { ln_p: (better.ln_p + f64::ln(2.0)).min(0.0), ..better }))
+        let better = if phases.ln_p < run.ln_p { phases } else { run };
+        Some(Found { ln_p: (better.ln_p + f64::ln(2.0)).min(0.0), ..better })
     }
 }
 
 impl Fold for Clock {
     fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        let Some((run, found)) = self.judge(timestamps) else {
+        let Some(found) = self.judge(timestamps) else {
             return ScalarValue::Struct(Arc::new(StructArray::new_null(fields(), 1)));
         };
         let number = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
         let columns = vec![
             number(found.period),
-            number(run.cv),
-            Arc::new(Int64Array::from(vec![run.visits as i64])),
+            number(found.cv),
+            Arc::new(Int64Array::from(vec![found.visits as i64])),
             number(found.ln_p.exp()),
         ];
         ScalarValue::Struct(Arc::new(StructArray::new(fields(), columns, None)))
@@ -203,8 +200,8 @@ mod tests {
 
     #[test]
     fn five_daily_visits_are_enough() {
-        let (run, found) = clock().judge(&visits(24, &[0, 1, 2, 3, 4])).expect("a result");
-        assert_eq!(run.visits, 5);
+        let found = clock().judge(&visits(24, &[0, 1, 2, 3, 4])).expect("a result");
+        assert_eq!(found.visits, 5);
         assert!((found.period / 86_400.0 - 1.0).abs() < 0.02, "{found:?}");
         assert!(found.ln_p.exp() < 1e-3, "{found:?}");
         assert!(clock().judge(&visits(24, &[0, 1, 2, 3])).is_none());
@@ -214,7 +211,7 @@ mod tests {
     fn missing_visits_do_not_hide_a_clock() {
         for period in [3, 6, 24] {
             let numbers: Vec<i64> = (0..40).filter(|number| number % 4 != 3 && number % 7 != 5).collect();
-            let (_, found) = clock().judge(&visits(period, &numbers)).expect("a result");
+            let found = clock().judge(&visits(period, &numbers)).expect("a result");
             assert!((found.period / 3600.0 / period as f64 - 1.0).abs() < 0.02, "{period}: {found:?}");
             assert!(found.ln_p.exp() < 1e-6, "{period}: {found:?}");
         }
@@ -224,15 +221,15 @@ mod tests {
     fn a_clock_of_minutes_is_that_of_a_program() {
         // Exactly as far apart as the absence that ends a visit, and a little more: nothing is left to compare.
         let ticks: Vec<i64> = (0..12).map(|n| n * 75 * HOUR / 60).collect();
-        assert!(clock().judge(&ticks).expect("a result").1.ln_p.exp() > 0.01);
+        assert!(clock().judge(&ticks).expect("a result").ln_p.exp() > 0.01);
     }
 
     #[test]
     fn visits_of_no_clock_are_likely() {
         let hours = [0, 7, 9, 31, 33, 36, 60, 61, 90, 117];
         let times: Vec<i64> = hours.iter().map(|hour| hour * HOUR).collect();
-        assert!(clock().judge(&times).expect("a result").1.ln_p.exp() > 0.2);
+        assert!(clock().judge(&times).expect("a result").ln_p.exp() > 0.2);
         let same: Vec<i64> = vec![0; 9];
-        assert!(clock().judge(&same).expect("a result").1.ln_p.exp() > 0.99);
+        assert!(clock().judge(&same).expect("a result").ln_p.exp() > 0.99);
     }
 }

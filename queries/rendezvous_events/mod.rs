@@ -167,8 +167,8 @@ pub const TABLE: Table = Table {
         /// Period of a schedule: of the test where it was made, otherwise the mean interval; null for other
         /// kinds.
         period_h: F64 null ["h"];
-        /// Lesser of 1 − `cv` and 1 − 1/(2n), where visits are missing those of the most regular run; null for
-        /// kinds that claim no schedule.
+        /// Lesser of 1 − `cv` and 1 − 1/(2n), where visits are missing with the variation that the test
+        /// found; null for kinds that claim no schedule.
         confidence: F64 null ["0–1"];
         /// What the finding is over: the visits, or the different infohashes of a `CROSS_HASH`.
         n: I64 ["visits, infohashes"];

@@ -202,7 +202,7 @@ findings AS (
                 THEN 'SCHEDULED' ELSE 'RETURN_VISIT' END AS kind,
            by_rule, operator, infohash, CAST(NULL AS VARCHAR[]) AS infohashes, asn, country, visits, solo_visits,
            announces, raw_events, first_start, last_seen, mean, sd, cv, clock['period'] AS period,
-           clock['cv'] AS run_cv, clock['visits'] AS run_visits, visits AS n,
+           clock['cv'] AS clock_cv, clock['visits'] AS clock_visits, visits AS n,
            CASE WHEN tested THEN clock['p_value'] END AS p_value,
            q_value,
            CASE WHEN tested THEN tests END AS tests,
@@ -242,7 +242,7 @@ SELECT kind,
        CASE WHEN kind = 'SCHEDULED' THEN coalesce(period, mean) / 3600 END AS period_h,
        CASE
            WHEN kind = 'SCHEDULED' AND by_rule THEN least(1 - cv, 1 - 0.5 / n)
-           WHEN kind = 'SCHEDULED' THEN least(1 - run_cv, 1 - 0.5 / run_visits)
+           WHEN kind = 'SCHEDULED' THEN least(1 - clock_cv, 1 - 0.5 / clock_visits)
        END AS confidence,
        n,
        p_value,
