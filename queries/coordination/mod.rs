@@ -85,9 +85,9 @@ pub const TABLE: Table = Table {
         /// Infohashes at which those are looked at who cannot be tested. Raising it measures better how often
         /// strangers meet, and costs time.
         reference_hashes: Count = 20000 ["infohashes"];
-        /// Visits that they could have made together. Fewer measure nothing; raising it tests nobody in small
-        /// datasets.
-        min_reference: Count = 500 ["visits"];
+        /// Visits that they could have made together. The fewer there are, the more often they may have met for
+        /// all we know, and the less is found; raising it tests nobody in small datasets.
+        min_reference: Count = 50 ["visits"];
         /// Share of false ones that is allowed among significant pairs. Raising it lets more chance in.
         false_discovery: Ratio = 0.05 ["0–1"];
     },

@@ -135,11 +135,11 @@ met AS (
      AND a.visit_start - b.visit_start <= $together AND b.visit_start - a.visit_start <= $together
     WHERE a.hashes < $min_shared_hashes AND b.hashes < $min_shared_hashes
 ),
--- How much more often they meet than by chance, at its upper confidence limit, for each visit that either
--- could have shared; null when too few could.
+-- How much more often they meet than by chance, for each visit that either could have shared, at the upper end
+-- of what the count allows (95 %); null when too few could.
 reference AS (
     SELECT CASE WHEN opportunities >= $min_reference
-                THEN greatest(met + 2 * sqrt(met + 1) - expected, 0) / opportunities END AS excess
+                THEN greatest(met + 1 + 2 * sqrt(met + 1) - expected, 0) / opportunities END AS excess
     FROM chances
     CROSS JOIN met
 ),
