@@ -5,7 +5,7 @@
 
 use analyze::config::Config;
 use analyze::plan::sources;
-use analyze::{run, session};
+use analyze::{job, session};
 use anyhow::{Context, Result, bail, ensure};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
@@ -77,9 +77,9 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
     }
     let mut parameters = config.bind(table);
     if let Grain::Day { .. } = table.grain {
-        parameters.extend(run::day_parameters(DAY));
+        parameters.extend(job::day_parameters(DAY));
     }
-    let batches = run::query(&context, table, parameters).await?.collect().await?;
+    let batches = job::query(&context, table, parameters).await?.collect().await?;
     let declared = schema::table::arrow(table.columns);
     let schema = batches.first().map_or(declared, RecordBatch::schema);
     let result = concat_batches(&schema, &batches)?;

@@ -1,4 +1,4 @@
-//! A SQL table over an explicit list of Parquet files.
+//! A SQL table over an explicit list of files.
 //!
 //! DataFusion's own listing table reads whatever a directory holds. Ours knows which files are
 //! damaged, which days a query may see, and the schema by declaration, so that a file written
@@ -8,10 +8,13 @@ use crate::dataset::DataFile;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    ArrowSource, FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -21,8 +24,9 @@ use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// What of a file's path becomes a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,9 @@ impl Partitioning {
 pub struct Files {
     schema: TableSchema,
     files: Vec<PartitionedFile>,
+    rows: u64,
+    /// Where Arrow files lie that leave with this; none for the Parquet files of a dataset.
+    held: Option<TempDir>,
 }
 
 impl Files {
@@ -75,11 +82,24 @@ impl Files {
         files: impl IntoIterator<Item = &'a DataFile>,
     ) -> Result<Self> {
         let schema = TableSchema::builder(schema).with_table_partition_cols(partitioning.columns()).build();
+        let mut rows = 0;
         let files = files
             .into_iter()
+            .inspect(|file| rows += file.rows)
             .map(|file| Ok(object(&file.path, file.size)?.with_partition_values(partitioning.values(file))))
             .collect::<Result<_>>()?;
-        Ok(Self { schema, files })
+        Ok(Self { schema, files, rows, held: None })
+    }
+
+    /// A table over Arrow files in `folder` and the number of their rows.
+    ///
+    /// # Errors
+    /// As [`Files::new`].
+    pub fn held(schema: SchemaRef, files: Vec<(PathBuf, u64)>, folder: TempDir) -> Result<Self> {
+        let rows = files.iter().map(|(_, rows)| rows).sum();
+        let files = files.iter().map(|(path, _)| object(path, path.metadata()?.len()));
+        let schema = TableSchema::builder(schema).build();
+        Ok(Self { schema, files: files.collect::<Result<_>>()?, rows, held: Some(folder) })
     }
 }
 
@@ -123,14 +143,24 @@ impl TableProvider for Files {
                 .map_or_else(|| Ok(self.schema()), |columns| self.schema().project(columns).map(Arc::new))?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let mut source = ParquetSource::new(self.schema.clone());
-        if let Some(filter) = conjunction(filters.to_vec()) {
-            let schema = DFSchema::try_from(self.schema())?;
-            source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
-        }
+        let source: Arc<dyn FileSource> = if self.held.is_some() {
+            Arc::new(ArrowSource::new_file_source(self.schema.clone()))
+        } else {
+            let mut source = ParquetSource::new(self.schema.clone());
+            if let Some(filter) = conjunction(filters.to_vec()) {
+                let schema = DFSchema::try_from(self.schema())?;
+                source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
+            }
+            Arc::new(source)
+        };
+        // Which side of a join to hold in memory is decided by this. Inexact, so that nobody takes it for an
+        // answer without having read the rows.
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        statistics.num_rows = Precision::Inexact(usize::try_from(self.rows).unwrap_or(usize::MAX));
         let groups = FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
-        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(groups)
+            .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

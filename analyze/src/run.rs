@@ -8,32 +8,24 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::digest::Digest;
 use crate::inputs::{Change, Inputs};
+use crate::job::{self, Job};
 use crate::lock::Lock;
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
-use anyhow::{Context, Result, bail, ensure};
-use capture::partition::writer_properties;
-use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
-use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::{
-    Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, cast, col, lit,
-};
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::file::metadata::KeyValue;
+use anyhow::{Context, Result};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use queries::{Grain, Retention, Table};
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{self, File};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// How often the elapsed time on the progress bar is drawn again.
 const TICK: Duration = Duration::from_millis(200);
@@ -66,6 +58,12 @@ pub struct Planned {
     /// Why it has to be computed; empty when it is up to date.
     pub changes: Vec<Change>,
     inputs: Inputs,
+}
+
+impl Part {
+    fn is(self, other: Self) -> bool {
+        self.table.name == other.table.name && self.day == other.day
+    }
 }
 
 impl fmt::Display for Part {
@@ -161,16 +159,57 @@ impl<'a> Runner<'a> {
         }
         let _lock = Lock::take(dataset.root())?;
         dataset.delete_retired()?;
+        self.work(dataset, stale).await?;
+        Ok(done)
+    }
+
+    /// Computes the `stale` parts, which stand in an order in which they can be computed: as many at
+    /// once as there are threads, each as soon as what it reads is there.
+    async fn work(&self, dataset: &mut Dataset, mut waiting: Vec<Planned>) -> Result<()> {
+        let engine = self.config.engine();
+        let runtime = session::runtime(&engine)?;
         let gaps = self.gaps(dataset).await?;
-        let bar = progress(stale.len());
-        for Planned { part, inputs, .. } in stale {
-            bar.set_message(part.to_string());
-            let materialised = self.materialise(dataset, part, &inputs, &gaps).await;
-            materialised.with_context(|| part.to_string())?;
+        let bar = progress(waiting.len());
+        let mut running = JoinSet::new();
+        let mut under_way = Vec::<Part>::new();
+        loop {
+            let ready = self.ready(&waiting, &under_way, engine.threads);
+            let share = (engine.threads / (ready.len() + under_way.len()).max(1)).max(1);
+            // From the back, so that the places of the others stay.
+            for place in ready.into_iter().rev() {
+                let Planned { part, inputs, .. } = waiting.remove(place);
+                bar.set_message(part.to_string());
+                let job = self.job(dataset, part, &inputs, &gaps, (&runtime, share));
+                let job = job.with_context(|| part.to_string())?;
+                under_way.push(part);
+                running.spawn(async move { (part, job.run().await.with_context(|| part.to_string())) });
+            }
+            let Some(finished) = running.join_next().await else { break };
+            let (part, path) = finished?;
+            dataset.refresh(part.table.name, path?, part.day)?;
+            under_way.retain(|other| !other.is(part));
             bar.inc(1);
         }
         bar.finish_and_clear();
-        Ok(done)
+        Ok(())
+    }
+
+    /// The places of parts that can be begun beside those `under_way`, to have `threads` at once. A window
+    /// table has all threads and all memory for itself.
+    fn ready(&self, waiting: &[Planned], under_way: &[Part], threads: usize) -> Vec<usize> {
+        let unfinished: Vec<Part> =
+            under_way.iter().copied().chain(waiting.iter().map(|planned| planned.part)).collect();
+        let needs = |part: Part, other: Part| {
+            let sources = self.plan.sources(part.table.name);
+            sources.iter().any(|source| source.tier == Tier::Derived && source.name == other.table.name)
+                && self.reads(part, other.day, None)
+        };
+        let waits = |part: Part| unfinished.iter().any(|other| needs(part, *other));
+        let free = || waiting.iter().enumerate().filter(|(_, planned)| !waits(planned.part));
+        let days = free().filter(|(_, planned)| planned.part.day.is_some()).map(|(place, _)| place);
+        let days: Vec<_> = days.take(threads.saturating_sub(under_way.len())).collect();
+        let alone = days.is_empty() && under_way.is_empty();
+        if alone { free().map(|(place, _)| place).take(1).collect() } else { days }
     }
 
     /// Makes the tables `wanted` known to `context`, up to date. With `days`, as if these were all the
@@ -204,7 +243,7 @@ impl<'a> Runner<'a> {
             })?;
         }
         for table in in_memory {
-            let rows = query(context, table, self.config.bind(table)).await?.cache().await?;
+            let rows = job::query(context, table, self.config.bind(table)).await?.cache().await?;
             let source = Source { tier: Tier::Derived, name: table.name };
             session::register(context, source, rows.into_view())?;
         }
@@ -262,68 +301,50 @@ impl<'a> Runner<'a> {
         inputs
     }
 
-    async fn materialise(
+    /// All that it takes to compute `part`, with so many threads.
+    fn job(
         &self,
-        dataset: &mut Dataset,
+        dataset: &Dataset,
         part: Part,
         inputs: &Inputs,
         gaps: &Gaps,
-    ) -> Result<()> {
-        let context = session::session(&self.config.engine())?;
-        for source in self.plan.sources(part.table.name) {
+        engine: (&Arc<RuntimeEnv>, usize),
+    ) -> Result<Job> {
+        let table = part.table;
+        let context = session::session_in(engine.0, engine.1)?;
+        for source in self.plan.sources(table.name) {
             session::register_source(&context, dataset, self.config, *source, |file| {
                 self.reads(part, file.day, file.hour)
             })?;
         }
-        let mut parameters = self.config.bind(part.table);
-        if let Some(day) = part.day {
-            parameters.extend(day_parameters(day));
+        let mut parameters = self.config.bind(table);
+        parameters.extend(part.day.into_iter().flat_map(job::day_parameters));
+        let held: Vec<i32> = dataset.days().into_iter().collect();
+        let days = part.day.map_or_else(|| held.clone(), |day| vec![day]);
+        let mut metadata = vec![
+            (version::DATASET_VERSION, version::DATASET.to_string()),
+            (version::WRITER, concat!("analyze ", env!("CARGO_PKG_VERSION")).to_owned()),
+            (version::CONFIG_DIGEST, self.config.digest(table).to_string()),
+            (version::INPUT_DIGEST, inputs.digest().to_string()),
+            (version::INPUTS, inputs.to_string()),
+            (version::TESTS, "0".to_owned()),
+        ];
+        if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
+            let range = format!("{}/{}", partition::date_text(first), partition::date_text(last));
+            metadata.push((version::TIME_RANGE, range));
+            metadata.push((version::GAP_SECONDS, gaps.seconds(first, last).to_string()));
         }
-        let result = query(&context, part.table, parameters).await?;
-        let result = self.keep(&context, dataset, part.table, result).await?;
-        let path = self.write(dataset, part, inputs, gaps, result).await?;
-        dataset.refresh(part.table.name, path, part.day)
-    }
-
-    /// `computed`, and the rows of the table's present file whose subject has left: see
-    /// [`Retention::Subjects`].
-    async fn keep(
-        &self,
-        context: &SessionContext,
-        dataset: &Dataset,
-        table: &'static Table,
-        computed: DataFrame,
-    ) -> Result<DataFrame> {
-        const LAST_SEEN: &str = "last_seen";
-        const COMPUTED: &str = "computed";
-        const LEFT: &str = "kept";
-        let Retention::Subjects(subject) = table.retention else { return Ok(computed) };
-        let Some(&first) = dataset.days().first() else { return Ok(computed) };
-        // What the file says is only understood when it has the columns of today.
-        let known = dataset.derived(table.name).iter().filter(|file| file.inputs.is_some());
-        if known.count() == 0 {
-            return Ok(computed);
+        let mut folder = dataset.root().join(partition::DERIVED).join(table.name);
+        folder.extend(part.day.map(partition::date_folder));
+        // What a file says is only understood when it has the columns of today.
+        let known = dataset.derived(table.name).iter().any(|file| file.inputs.is_some());
+        let held_since = held.first().filter(|_| known && matches!(table.retention, Retention::Subjects(_)));
+        if held_since.is_some() {
+            let source = Source { tier: Tier::Derived, name: table.name };
+            session::register_source(&context, dataset, self.config, source, |_| true)?;
         }
-        let source = Source { tier: Tier::Derived, name: table.name };
-        session::register_source(context, dataset, self.config, source, |_| true)?;
-        let before = context.table(source.to_string()).await?;
-        let [(_, since), _] = day_parameters(first);
-        let left = before.filter(col(LAST_SEEN).lt(lit(since)))?.cache().await?;
-        if left.clone().count().await? == 0 {
-            return Ok(computed);
-        }
-        let computed = computed.cache().await?;
-        let of = |relation: &str, name: &str| col(format!("{relation}.{name}"));
-        let again = computed.clone().alias(COMPUTED)?;
-        let again = again.select(subject.iter().map(|name| of(COMPUTED, name)).collect::<Vec<_>>())?;
-        let same = subject
-            .iter()
-            .map(|name| binary_expr(of(LEFT, name), Operator::IsNotDistinctFrom, of(COMPUTED, name)));
-        let left = left.alias(LEFT)?.join_on(again, JoinType::LeftAnti, same)?;
-        let columns = table.columns.iter().map(|column| of(LEFT, column.name).alias(column.name));
-        let left = left.select(columns.collect::<Vec<_>>())?;
-        let order = subject.iter().map(|name| col(*name).sort(true, false)).collect();
-        Ok(computed.union(left)?.sort(order)?)
+        let held_since = held_since.copied();
+        Ok(Job { table, context, parameters, held_since, folder, metadata })
     }
 
     /// Every gap of every sensor.
@@ -340,69 +361,6 @@ impl<'a> Runner<'a> {
         }
         Ok(Gaps(gaps))
     }
-
-    /// Writes `result` beside its final name, then moves it there.
-    async fn write(
-        &self,
-        dataset: &Dataset,
-        part: Part,
-        inputs: &Inputs,
-        gaps: &Gaps,
-        result: DataFrame,
-    ) -> Result<PathBuf> {
-        let mut folder = dataset.root().join(partition::DERIVED).join(part.table.name);
-        folder.extend(part.day.map(partition::date_folder));
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let path = folder.join(partition::DATA_FILE);
-        let temporary = folder.join(format!(".{}.tmp", partition::DATA_FILE));
-        let written = self.write_to(&temporary, dataset, part, inputs, gaps, result).await;
-        if let Err(error) = written.and_then(|()| Ok(fs::rename(&temporary, &path)?)) {
-            let _ = fs::remove_file(&temporary);
-            return Err(error).with_context(|| format!("cannot write {}", path.display()));
-        }
-        Ok(path)
-    }
-
-    async fn write_to(
-        &self,
-        path: &Path,
-        dataset: &Dataset,
-        part: Part,
-        inputs: &Inputs,
-        gaps: &Gaps,
-        result: DataFrame,
-    ) -> Result<()> {
-        let schema = schema::table::arrow(part.table.columns);
-        let days: Vec<i32> = part.day.map_or_else(|| dataset.days().into_iter().collect(), |day| vec![day]);
-        let mut metadata = vec![
-            (version::DATASET_VERSION, version::DATASET.to_string()),
-            (version::WRITER, concat!("analyze ", env!("CARGO_PKG_VERSION")).to_owned()),
-            (version::CONFIG_DIGEST, self.config.digest(part.table).to_string()),
-            (version::INPUT_DIGEST, inputs.digest().to_string()),
-            (version::INPUTS, inputs.to_string()),
-            (version::TESTS, "0".to_owned()),
-        ];
-        if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
-            let range = format!("{}/{}", partition::date_text(first), partition::date_text(last));
-            metadata.push((version::TIME_RANGE, range));
-            metadata.push((version::GAP_SECONDS, gaps.seconds(first, last).to_string()));
-        }
-        let file = File::create(path)?;
-        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
-        let properties = writer_properties(part.table.columns, metadata);
-        let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties))?;
-        let mut rows = 0;
-        let mut batches = result.execute_stream().await?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            rows += batch.num_rows();
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?)?;
-        }
-        writer.append_key_value_metadata(KeyValue::new(version::ROWS.to_owned(), rows.to_string()));
-        writer.close()?;
-        file.sync_all()?;
-        Ok(())
-    }
 }
 
 /// The files that `table` should have.
@@ -411,74 +369,6 @@ fn parts(dataset: &Dataset, table: &'static Table) -> Vec<Part> {
         Grain::Window => vec![Part { table, day: None }],
         Grain::Day { .. } => dataset.days().into_iter().map(|day| Part { table, day: Some(day) }).collect(),
     }
-}
-
-/// `$since` and `$until` of a day table.
-#[must_use]
-pub fn day_parameters(day: i32) -> [(String, ScalarValue); 2] {
-    let timestamp = |day: i32| {
-        ScalarValue::TimestampMicrosecond(Some(i64::from(day) * partition::DAY), Some("UTC".into()))
-    };
-    [("since".to_owned(), timestamp(day)), ("until".to_owned(), timestamp(day + 1))]
-}
-
-/// The query of `table` with `parameters` bound and its columns as declared.
-///
-/// # Errors
-/// When the query does not plan, a parameter is missing, or its columns are not the declared ones.
-pub async fn query(
-    context: &SessionContext,
-    table: &Table,
-    parameters: Vec<(String, ScalarValue)>,
-) -> Result<DataFrame> {
-    let result = context.sql(table.query).await?.with_param_values(ParamValues::from(parameters))?;
-    let declared = schema::table::arrow(table.columns);
-    let produced: SchemaRef = Arc::new(result.schema().as_arrow().clone());
-    let columns = conform(&produced, &declared)?;
-    // Columns that are converted on top of sorted rows may come in the order of the threads: said last, the
-    // order holds.
-    let order = order(result.logical_plan())?;
-    Ok(result.select(columns)?.sort(order)?)
-}
-
-/// The order in which a query wants its rows, by the names of its columns.
-fn order(plan: &LogicalPlan) -> Result<Vec<SortExpr>> {
-    let LogicalPlan::Sort(sort) = plan else {
-        bail!("query.sql must end with ORDER BY, over columns that it produces");
-    };
-    let key = |key: &SortExpr| match &key.expr {
-        Expr::Column(column) => Ok(col(format!("\"{}\"", column.name)).sort(key.asc, key.nulls_first)),
-        other => bail!("query.sql must be ordered by columns, not by {other}"),
-    };
-    sort.expr.iter().map(key).collect()
-}
-
-/// Expressions that turn the produced columns into the declared ones, where only the width of an
-/// integer or the layout of a text differs.
-fn conform(produced: &Schema, declared: &Schema) -> Result<Vec<Expr>> {
-    let names =
-        |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    let (have, want) = (names(produced), names(declared));
-    ensure!(have == want, "query.sql produces the columns {have:?}, mod.rs declares {want:?}");
-    let pairs = produced.fields().iter().zip(declared.fields());
-    pairs
-        .map(|(have, want)| {
-            let column = col(format!("\"{}\"", have.name()));
-            match (have.data_type(), want.data_type()) {
-                (from, to) if from == to => Ok(column),
-                (DataType::UInt64, to @ DataType::Int64)
-                | (DataType::Utf8View, to @ DataType::Utf8)
-                | (DataType::BinaryView, to @ DataType::Binary)
-                | (DataType::List(_), to @ DataType::List(_))
-                | (DataType::Timestamp(..), to @ DataType::Timestamp(..)) => {
-                    Ok(cast(column, to.clone()).alias(want.name()))
-                }
-                (from, to) => {
-                    bail!("column {} is {from} in query.sql and {to} in mod.rs", want.name())
-                }
-            }
-        })
-        .collect()
 }
 
 /// A bar on standard error, when that is a terminal.
@@ -495,6 +385,8 @@ fn progress(parts: usize) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::Path;
 
     #[test]
     fn a_table_that_reads_the_users_labels_is_stale_when_they_change() {

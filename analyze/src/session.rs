@@ -9,26 +9,45 @@ use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 
-/// A session that knows every SQL function and no table.
+/// The memory and the disk that sessions share.
 ///
 /// # Errors
-/// When the runtime cannot be set up.
-pub fn session(engine: &Engine) -> Result<SessionContext> {
-    // The newer hash aggregate is erratic under a memory pool; the older one is 5 % slower and
-    // keeps its word.
-    let config = SessionConfig::new()
-        .with_target_partitions(engine.threads)
-        .with_information_schema(true)
-        .set_bool("datafusion.execution.enable_migration_aggregate", false);
+/// When it cannot be set up.
+pub fn runtime(engine: &Engine) -> Result<Arc<RuntimeEnv>> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(engine.memory_mib << 20)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
         .build_arc()?;
-    let mut context = SessionContext::new_with_config_rt(config, runtime);
+    Ok(runtime)
+}
+
+/// A session that knows every SQL function and no table.
+///
+/// # Errors
+/// When it cannot be set up.
+pub fn session(engine: &Engine) -> Result<SessionContext> {
+    session_in(&runtime(engine)?, engine.threads)
+}
+
+/// As [`session`], with a share of what there is.
+///
+/// # Errors
+/// When it cannot be set up.
+pub fn session_in(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionContext> {
+    // The newer hash aggregate is erratic under a memory pool; the older one is 5 % slower and
+    // keeps its word.
+    // Conditions of detectors keep most rows; to guess that they drop four in five would put the wrong side
+    // of a join into memory.
+    let config = SessionConfig::new()
+        .set_u64("datafusion.optimizer.default_filter_selectivity", 100)
+        .with_target_partitions(threads)
+        .with_information_schema(true)
+        .set_bool("datafusion.execution.enable_migration_aggregate", false);
+    let mut context = SessionContext::new_with_config_rt(config, Arc::clone(runtime));
     queries::functions::register(&mut context)?;
     let catalog = context.catalog("datafusion").context("DataFusion has no default catalog")?;
     for tier in Tier::ALL {

@@ -10,8 +10,8 @@
 
 use crate::config::Config;
 use crate::dataset::Dataset;
+use crate::job::{day_parameters, query};
 use crate::plan::{Plan, Source, Tier};
-use crate::run::{day_parameters, query};
 use crate::session;
 use anyhow::{Context, Result};
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};

@@ -314,7 +314,8 @@ impl Shell {
     fn flush(&mut self) {
         if !self.events.is_empty() {
             self.handed += self.events.len();
-            self.writer.events(std::mem::take(&mut self.events));
+            let events = std::mem::replace(&mut self.events, Vec::with_capacity(BATCH));
+            self.writer.events(events);
         }
     }
 }
@@ -348,6 +349,7 @@ impl Daemon {
 
     /// Takes the datagrams in the inbox that arrived before `end` at `socket`, and sends the answers.
     fn take(&mut self, now: Micros, socket: usize, end: Micros) {
+        self.inbox.datagrams().for_each(|(received, _)| self.antenna.expect(received.source));
         for (received, payload) in self.inbox.datagrams() {
             self.shell.counters.kernel_drops += u64::from(received.dropped);
             let ts = received.ts.unwrap_or(now);

@@ -49,7 +49,12 @@ impl Floods {
     /// Nothing has happened yet; `limit` is the number of events per source and clock hour.
     #[must_use]
     pub fn new(secret: &Secret, limit: u32) -> Self {
-        Self { limit, used: Sources::new(secret.derive("floods")), counts: BTreeMap::new() }
+        Self { limit, used: Sources::new(&secret.derive("floods")), counts: BTreeMap::new() }
+    }
+
+    /// Begins to fetch what `ip` has used up from memory.
+    pub fn fetch(&self, ip: IpAddr) {
+        self.used.fetch(ip);
     }
 
     /// Whether a datagram from `ip`, received at `ts`, is still within the limit; if so, it is

@@ -53,7 +53,12 @@ impl Guard {
     /// An empty guard.
     #[must_use]
     pub fn new(secret: &Secret, limits: Limits) -> Self {
-        Self { limits, slots: Sources::new(secret.derive("guard")) }
+        Self { limits, slots: Sources::new(&secret.derive("guard")) }
+    }
+
+    /// Begins to fetch what `ip` has used up from memory.
+    pub fn fetch(&self, ip: IpAddr) {
+        self.slots.fetch(ip);
     }
 
     /// Whether an answer may go to `ip` now; if so, it is charged.

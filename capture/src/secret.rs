@@ -1,6 +1,6 @@
 //! Keyed hashes for everything that must look random to others and be repeatable to us: SHA-1 for
-//! node ids, SipHash-2-4 for what has 64 bits and is needed for every datagram: tokens, transaction
-//! ids, and the places of addresses in bounded tables.
+//! node ids, SipHash-2-4 for what has 64 bits and is needed for every datagram: tokens and transaction
+//! ids.
 
 use crate::clock::Micros;
 use crate::id::Id;

@@ -1,8 +1,23 @@
 //! What the service manager is told, where there is one: systemd's notification protocol
 //! (`sd_notify(3)`). Without `NOTIFY_SOCKET` in the environment nothing happens.
+//!
+//! A manager that reads nothing makes who tells it something wait. That is a thread of its own, so that
+//! reception goes on.
 
 use sd_notify::NotifyState;
+use std::io;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
+
+/// Messages that may wait for the manager; beyond that it is not told.
+const QUEUE: usize = 16;
+
+/// The thread that tells the manager, if there is one.
+static MANAGER: LazyLock<Option<SyncSender<String>>> = LazyLock::new(|| {
+    std::env::var_os("NOTIFY_SOCKET")?;
+    Some(start(|message| sd_notify::notify(&[NotifyState::Custom(message)])))
+});
 
 /// All sockets are bound and rows can be written; also after a reload.
 pub fn ready() {
@@ -27,9 +42,27 @@ pub fn status(line: &str) {
 }
 
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("the service manager cannot be told how it goes: {error}");
+    if MANAGER.as_ref().is_some_and(|manager| manager.try_send(message(states)).is_err()) {
+        tracing::warn!("the service manager does not listen: it is not told how it goes");
     }
+}
+
+/// One assignment a line.
+fn message(states: &[NotifyState<'_>]) -> String {
+    states.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Starts the thread that hands messages to `send`, in order.
+fn start(send: impl Fn(&str) -> io::Result<()> + Send + 'static) -> SyncSender<String> {
+    let (messages, waiting) = mpsc::sync_channel::<String>(QUEUE);
+    std::thread::spawn(move || {
+        for message in waiting {
+            if let Err(error) = send(&message) {
+                tracing::warn!("the service manager cannot be told how it goes: {error}");
+            }
+        }
+    });
+    messages
 }
 
 /// Signs of life for a service manager that restarts what hangs (`WatchdogSec=`).
@@ -68,6 +101,21 @@ impl Watchdog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_told_in_order_and_a_manager_that_does_not_listen_holds_nobody_up() {
+        let (told, manager) = mpsc::sync_channel(0);
+        let messages = start(move |message| told.send(message.to_owned()).map_err(io::Error::other));
+        let taken = (0..100).filter(|number| messages.try_send(number.to_string()).is_ok()).count();
+        // One more may be on its way.
+        assert!((QUEUE..=QUEUE + 1).contains(&taken), "{taken}");
+        let heard: Vec<_> = manager.iter().take(taken).collect();
+        assert!(heard.is_sorted_by_key(|message| message.parse::<u32>().expect("a number")), "{heard:?}");
+        assert_eq!(
+            message(&[NotifyState::MonotonicUsec(7), NotifyState::Reloading]),
+            "MONOTONIC_USEC=7\nRELOADING=1"
+        );
+    }
 
     #[test]
     fn signs_of_life_come_in_time_and_only_while_the_writer_moves() {

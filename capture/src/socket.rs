@@ -34,7 +34,7 @@ nix::setsockopt_impl!(MtuDiscovery, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, i32
 
 /// `IP_MTU_DISCOVER`, which nix has no name for.
 #[derive(Clone, Copy)]
-struct MtuDiscovery;
+pub struct MtuDiscovery;
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,10 @@
 //! hash nobody can aim at another's slot.
 
 use crate::secret::{Secret, mapped};
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+use std::hash::Hasher as _;
+use std::hint::black_box;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Remotes remembered at once: 1.5 MB with two numbers for each.
@@ -14,7 +18,9 @@ const WAYS: usize = 8;
 
 /// Something about each of the last remotes.
 pub struct Sources<T> {
-    secret: Secret,
+    /// Seeds of the hash. Nobody sees what it gives, so a fast one will do.
+    seed: u64,
+    shared: SharedSeed,
     sets: Vec<Set<T>>,
 }
 
@@ -31,8 +37,15 @@ struct Set<T> {
 impl<T: Copy + Default> Sources<T> {
     /// Nothing about anybody. `secret` decides who shares a set.
     #[must_use]
-    pub fn new(secret: Secret) -> Self {
-        Self { secret, sets: vec![Set::default(); SLOTS / WAYS] }
+    pub fn new(secret: &Secret) -> Self {
+        let shared = SharedSeed::from_u64(secret.number(&[b"shared"]));
+        Self { seed: secret.number(&[b"seed"]), shared, sets: vec![Set::default(); SLOTS / WAYS] }
+    }
+
+    /// Begins to fetch what is known about `ip` from memory. That takes longer than all the rest that is
+    /// done for a datagram, but for several at once no longer than for one.
+    pub fn fetch(&self, ip: IpAddr) {
+        black_box(self.sets[place(self.key(ip))].keys[0]);
     }
 
     /// The slot of the remote that `ip` belongs to. If it has none, it takes over the one of its set
@@ -43,8 +56,8 @@ impl<T: Copy + Default> Sources<T> {
         worth: impl Fn(&T) -> W,
         inherit: impl FnOnce(T) -> T,
     ) -> &mut T {
-        let key = self.secret.number(&[&mapped(network(ip))]).max(1);
-        let Set { keys, values } = &mut self.sets[key as usize % (SLOTS / WAYS)];
+        let key = self.key(ip);
+        let Set { keys, values } = &mut self.sets[place(key)];
         let way = keys.iter().position(|&known| known == key).unwrap_or_else(|| {
             let least = (0..WAYS).min_by_key(|&way| (keys[way] != 0, worth(&values[way]))).unwrap_or(0);
             keys[least] = key;
@@ -53,6 +66,18 @@ impl<T: Copy + Default> Sources<T> {
         });
         &mut values[way]
     }
+
+    /// What stands for the remote that `ip` belongs to; never zero.
+    fn key(&self, ip: IpAddr) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
+        hasher.write_u128(u128::from_be_bytes(mapped(network(ip))));
+        hasher.finish().max(1)
+    }
+}
+
+/// The set of a key.
+fn place(key: u64) -> usize {
+    key as usize % (SLOTS / WAYS)
 }
 
 /// What counts as one remote: an IPv4 address, or the /64 that one IPv6 host can choose from.
@@ -70,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_takes_no_memory_and_no_valued_slot() {
-        let mut sources = Sources::new(Secret::from_text("s"));
+        let mut sources = Sources::new(&Secret::from_text("s"));
         let valued = IpAddr::from([192, 0, 2, 1]);
         *sources.slot(valued, |&worth| worth, |_| 0u64) = 7;
         for i in 0..200_000u32 {
@@ -82,7 +107,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_remote() {
-        let mut sources = Sources::new(Secret::from_text("s"));
+        let mut sources = Sources::new(&Secret::from_text("s"));
         let mut slot = |ip: &str, value| {
             let slot = sources.slot(ip.parse().expect("an address"), |&worth| worth, |_| 0u64);
             std::mem::replace(slot, value)

@@ -97,7 +97,7 @@ found AS (
            CASE WHEN min(country) IS NOT NULL THEN make_array(min(country)) END,
            NULL,
            avg(period_h),
-           count(*), sum(observations), min(first_seen), max(last_seen), bool_or(by_rule), count(*),
+           count(*), sum(observations), min(first_seen), max(last_seen), bool_or(by_rule), count(*) AS n,
            min(p_value), min(q_value), max(tests), bool_or(significant), NULL
     FROM periods
     GROUP BY operator, period

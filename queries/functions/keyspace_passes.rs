@@ -19,6 +19,7 @@
 //! infohashes each prefix has), `tau_b`, `ascending`, `lookups`, `announces`, `announced`, `near_own_id`,
 //! `sequence`. A prefix is the first twelve bits of an infohash, three hexadecimal digits.
 
+use super::single::Single;
 use super::timestamps::{constant, constant_micros, keeps};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int64Array, LargeBinaryArray,
@@ -336,7 +337,7 @@ impl AggregateUDFImpl for KeyspacePasses {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Sights::new(Limits::new(&args)?)))
+        Single::boxed(Sights::new(Limits::new(&args)?), &[DataType::LargeBinary])
     }
 
     /// What travels between the stages of an aggregation are the sights, packed.
@@ -586,32 +587,6 @@ fn packed<'a>(groups: impl Iterator<Item = &'a [Sight]>) -> LargeBinaryArray {
         builder.append_value(&bytes);
     }
     builder.finish()
-}
-
-/// For the rare places where DataFusion wants one accumulator a group.
-impl Accumulator for Sights {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        GroupsAccumulator::update_batch(self, values, &vec![0; values[0].len()], None, 1)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.groups.resize_with(1, Vec::new);
-        ScalarValue::try_from_array(&GroupsAccumulator::evaluate(self, EmitTo::All)?, 0)
-    }
-
-    fn size(&self) -> usize {
-        GroupsAccumulator::size(self)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.groups.resize_with(1, Vec::new);
-        let state = GroupsAccumulator::state(self, EmitTo::All)?;
-        state.iter().map(|column| ScalarValue::try_from_array(column, 0)).collect()
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        GroupsAccumulator::merge_batch(self, states, &vec![0; states[0].len()], 1)
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions over time share is in [`timestamps`].
+//! notebook see the same set. What functions over time share is in [`timestamps`], what those over sessions
+//! share in [`sessions`].
 
 mod benjamini_hochberg;
 mod binomial_at_most;
@@ -15,6 +16,7 @@ mod hourly_profile;
 mod ip_text;
 mod keyspace_passes;
 mod leading_bits;
+mod lookup_sessions;
 mod mann_kendall;
 mod max_in_window;
 mod median_gap;
@@ -31,10 +33,13 @@ mod rayleigh_test;
 mod scan_test;
 mod schedule;
 mod seconds;
+mod sessions;
 mod shared_prefix_bits;
+mod single;
 mod single_pass_test;
 mod spacing_test;
 mod timestamps;
+mod visit_sessions;
 
 pub use ip_text::ip_text;
 pub use operator::operator;
@@ -82,12 +87,14 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         gap_squares::function(),
         hourly_profile::function(),
         keyspace_passes::function(),
+        lookup_sessions::function(),
         max_in_window::function(),
         median_gap::function(),
         nearest_bits::function(),
         occasions::function(),
         prefix_groups::function(),
         schedule::function(),
+        visit_sessions::function(),
     ]
 }
 

@@ -7,7 +7,7 @@
 //! * **Runs.** Each run of `least` to 49 visits in a row is given the [`spacing_test`](super::spacing_test) of
 //!   its gaps, less `absence`. The p-value is the least one times the number of runs. Visits that do not reach us
 //!   end a run and spoil nothing else.
-//! * **Phases**, from eight visits on. For each period of a grid, the phases of the visits between the first
+//! * **Phases**, of eight to 256 visits. For each period of a grid, the phases of the visits between the first
 //!   and the last, which are even under the null, get the [`rayleigh_test`](super::rayleigh_test). The p-value
 //!   is the least one times the number of periods. The grid has the periods of which between one half and
 //!   five quarters of the visits were seen, at five times the natural resolution, down to twice `absence`: by
@@ -37,6 +37,9 @@ use std::sync::Arc;
 const LONGEST_RUN: usize = 48;
 /// Visits from which on phases are looked at: fewer say nothing after the correction for the grid.
 const PHASES_FROM: usize = 8;
+/// Visits up to which phases are looked at. Of more, even half of them missing leaves runs enough, and time grows
+/// with the square.
+const PHASES_TO: usize = 256;
 /// Steps of the grid for each whole number of periods that fits between the first and the last visit.
 const STEPS: f64 = 5.0;
 /// Periods between first and last visit, as a multiple of the gaps: from five visits in four periods to every
@@ -126,7 +129,7 @@ impl Clock {
         let step = 1.0 / (STEPS * span);
         let first = (STEPS * PERIODS.0 * gaps).ceil();
         let last = (STEPS * PERIODS.1 * gaps).min(0.5 / self.absence / step).floor();
-        if times.len() < PHASES_FROM || last < first || !step.is_finite() {
+        if !(PHASES_FROM..=PHASES_TO).contains(&times.len()) || last < first || !step.is_finite() {
             return None;
         }
         let tried = (last - first + 1.0) as usize;

@@ -1,9 +1,10 @@
 //! The part that aggregates over time share: collect the timestamps of every group, or rows of
 //! several numbers of 64 bits, then fold them once, in order.
 //!
-//! All groups live in one accumulator, because one boxed accumulator a group costs twice the time
-//! at half a million groups.
+//! All groups live in one accumulator, and their rows in one place in the order in which they came,
+//! because anything of its own for every group costs twice the time at half a million groups.
 
+use super::single::Single;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimeUnit};
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{
 };
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
-use std::mem::size_of;
+use std::mem::{self, size_of};
 use std::sync::Arc;
 
 /// Folds the timestamps of one group (µs, ascending, perhaps none) into one value.
@@ -24,6 +25,11 @@ pub(super) trait Fold: Debug + Send + Sync + 'static {
     /// The value of one group. For a function over rows of several numbers (see [`over_rows`]) these
     /// are the numbers of the first row, those of the second, and so on, rows in ascending order.
     fn fold(&self, timestamps: &[i64]) -> ScalarValue;
+
+    /// The values of many groups, for a function that makes them faster all at once.
+    fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
+        ScalarValue::iter_to_array(groups.map(|group| self.fold(group)))
+    }
 }
 
 /// The aggregate function `name(ts, constant, …)` that folds the timestamps of every group with
@@ -99,7 +105,7 @@ impl<F: Fold, const N: usize> AggregateUDFImpl for OverRows<F, N> {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Rows::<F, N>::new((self.fold)(&args)?)))
+        Single::boxed(Rows::<F, N>::new((self.fold)(&args)?), &[list_type()])
     }
 
     /// What travels between the stages of an aggregation is the list of all numbers, row by row.
@@ -120,30 +126,64 @@ fn list_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true)))
 }
 
-/// Rows per group.
+/// Rows of all groups.
 #[derive(Debug)]
 struct Rows<F, const N: usize> {
-    groups: Vec<Vec<[i64; N]>>,
-    held: usize,
+    /// Every row with its group, as they came; all chunks but the last are full.
+    chunks: Vec<Vec<(usize, [i64; N])>>,
+    groups: usize,
     fold: F,
+}
+
+/// Rows that are held together: enough to make moving on to the next chunk rare.
+const CHUNK: usize = 1 << 15;
+
+/// Rows of one group after another.
+struct Grouped<const N: usize> {
+    lengths: Vec<usize>,
+    rows: Vec<[i64; N]>,
 }
 
 impl<F: Fold, const N: usize> Rows<F, N> {
     fn new(fold: F) -> Self {
-        Self { groups: Vec::new(), held: 0, fold }
+        Self { chunks: Vec::new(), groups: 0, fold }
     }
 
     fn push(&mut self, group: usize, row: [i64; N]) {
-        let rows = &mut self.groups[group];
-        let before = rows.capacity();
-        rows.push(row);
-        self.held += rows.capacity() - before;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push((group, row)),
+            _ => self.chunks.push(vec![(group, row)]),
+        }
     }
 
-    fn take(&mut self, emit_to: EmitTo) -> Vec<Vec<[i64; N]>> {
-        let taken = emit_to.take_needed(&mut self.groups);
-        self.held -= taken.iter().map(Vec::capacity).sum::<usize>();
-        taken
+    /// Takes the first groups out. Rows of a group stay in the order in which they came, which is
+    /// mostly that of time.
+    fn take(&mut self, emit_to: EmitTo) -> Grouped<N> {
+        let taken = match emit_to {
+            EmitTo::All => self.groups,
+            EmitTo::First(groups) => groups,
+        };
+        self.groups -= taken;
+        let chunks = mem::take(&mut self.chunks);
+        let mut lengths = vec![0; taken];
+        for (group, _) in chunks.iter().flatten() {
+            if let Some(length) = lengths.get_mut(*group) {
+                *length += 1;
+            }
+        }
+        let mut rows = vec![[0; N]; lengths.iter().sum()];
+        let mut next = Vec::with_capacity(taken);
+        next.extend(lengths.iter().scan(0, |end, length| Some(mem::replace(end, *end + length))));
+        for (group, row) in chunks.into_iter().flatten() {
+            match next.get_mut(group) {
+                Some(place) => {
+                    rows[*place] = row;
+                    *place += 1;
+                }
+                None => self.push(group - taken, row),
+            }
+        }
+        Grouped { lengths, rows }
     }
 }
 
@@ -155,7 +195,7 @@ impl<F: Fold, const N: usize> GroupsAccumulator for Rows<F, N> {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.groups.resize_with(total_num_groups, Vec::new);
+        self.groups = total_num_groups;
         let input = Input::<N>::new(values, opt_filter);
         for (row, &group) in group_indices.iter().enumerate() {
             if let Some(numbers) = input.row(row) {
@@ -166,18 +206,25 @@ impl<F: Fold, const N: usize> GroupsAccumulator for Rows<F, N> {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let values = self.take(emit_to).into_iter().map(|mut rows| {
-            rows.sort_unstable();
-            self.fold.fold(rows.as_flattened())
-        });
-        ScalarValue::iter_to_array(values)
+        let Grouped { lengths, mut rows } = self.take(emit_to);
+        let mut rest = rows.as_mut_slice();
+        for &length in &lengths {
+            let (group, others) = mem::take(&mut rest).split_at_mut(length);
+            group.sort_unstable();
+            rest = others;
+        }
+        let mut numbers = rows.as_flattened();
+        self.fold.fold_all(lengths.iter().map(|length| {
+            let (group, others) = numbers.split_at(N * length);
+            numbers = others;
+            group
+        }))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let groups = self.take(emit_to);
-        let offsets = OffsetBuffer::from_lengths(groups.iter().map(|rows| N * rows.len()));
-        let values = Int64Array::from_iter_values(groups.into_iter().flatten().flatten());
-        Ok(vec![Arc::new(list(offsets, values)?)])
+        let Grouped { lengths, rows } = self.take(emit_to);
+        let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|length| N * length));
+        Ok(vec![Arc::new(list(offsets, Int64Array::from(rows.into_flattened()))?)])
     }
 
     fn merge_batch(
@@ -186,11 +233,12 @@ impl<F: Fold, const N: usize> GroupsAccumulator for Rows<F, N> {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.groups.resize_with(total_num_groups, Vec::new);
+        self.groups = total_num_groups;
         let lists = values[0].as_list::<i32>();
-        for (row, &group) in group_indices.iter().enumerate() {
-            for &numbers in slice(lists, row)?.values().as_chunks().0 {
-                self.push(group, numbers);
+        let numbers = lists.values().as_primitive::<Int64Type>().values();
+        for (ends, &group) in lists.value_offsets().windows(2).zip(group_indices) {
+            for &row in numbers[ends[0] as usize..ends[1] as usize].as_chunks().0 {
+                self.push(group, row);
             }
         }
         Ok(())
@@ -209,7 +257,7 @@ impl<F: Fold, const N: usize> GroupsAccumulator for Rows<F, N> {
     }
 
     fn size(&self) -> usize {
-        self.groups.capacity() * size_of::<Vec<[i64; N]>>() + self.held * size_of::<[i64; N]>()
+        self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<(usize, [i64; N])>()).sum()
     }
 }
 
@@ -238,32 +286,6 @@ impl<'a, const N: usize> Input<'a, N> {
     }
 }
 
-/// For the rare places where DataFusion wants one accumulator a group.
-impl<F: Fold, const N: usize> Accumulator for Rows<F, N> {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        GroupsAccumulator::update_batch(self, values, &vec![0; values[0].len()], None, 1)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.groups.resize_with(1, Vec::new);
-        ScalarValue::try_from_array(&GroupsAccumulator::evaluate(self, EmitTo::All)?, 0)
-    }
-
-    fn size(&self) -> usize {
-        GroupsAccumulator::size(self)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.groups.resize_with(1, Vec::new);
-        let state = GroupsAccumulator::state(self, EmitTo::All)?;
-        state.iter().map(|column| ScalarValue::try_from_array(column, 0)).collect()
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        GroupsAccumulator::merge_batch(self, states, &vec![0; states[0].len()], 1)
-    }
-}
-
 /// Whether the filter of an aggregate lets a row through.
 pub(super) fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
@@ -272,10 +294,6 @@ pub(super) fn keeps(filter: Option<&BooleanArray>, row: usize) -> bool {
 fn list(offsets: OffsetBuffer<i32>, values: Int64Array) -> Result<ListArray> {
     let DataType::List(field) = list_type() else { return internal_err!("a list is a list") };
     Ok(ListArray::try_new(field, offsets, Arc::new(values), None)?)
-}
-
-fn slice(lists: &ListArray, row: usize) -> Result<Int64Array> {
-    Ok(lists.value(row).as_primitive::<Int64Type>().clone())
 }
 
 /// The microseconds of the constant timestamp or duration that stands at `index` among the

@@ -134,8 +134,7 @@ members AS (
            max(visit_end) AS last_seen,
            min(asn) AS asn,
            min(country) AS country,
-           bool_or(again) AS again,
-           row_number() OVER (PARTITION BY looks.operator, infohash ORDER BY stretch['first']) = 1 AS fresh
+           bool_or(again) AS again
     FROM looks
     JOIN crowds ON looks.operator = crowds.operator
      AND visit_start BETWEEN stretch['first'] AND stretch['last']
@@ -158,7 +157,10 @@ occasions AS (
            max(last_seen) AS last_seen,
            min(asn) AS asn,
            min(country) AS country
-    FROM members
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY operator, infohash ORDER BY first_start) = 1 AS fresh
+        FROM members
+    )
     GROUP BY operator, first_start
 ),
 -- All occasions of an operator together, slots being every infohash on every occasion.

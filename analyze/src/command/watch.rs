@@ -27,10 +27,13 @@ use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Sender};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// Batches that may wait while a detector looks.
+/// Batches that may wait while a detector looks, and lines while others are printed.
 const WAITING: usize = 16;
+/// Whoever asks us to end waits no longer than this for a reader that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where rows come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,18 +93,18 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
     follow(options, arguments, history, sender)?;
     let paces = watch.paces();
     let mut due: Vec<Instant> = paces.iter().map(|pace| Instant::now() + *pace).collect();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut stop = stop()?;
+    let mut printer = Printer::new(options.format);
     loop {
         let next = due.iter().min().copied().unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
         tokio::select! {
             biased;
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = stopped(&mut stop) => break,
             () = sleep_until(next) => {
                 for number in (0..due.len()).filter(|number| due[*number] <= next).collect::<Vec<_>>() {
                     let start = Instant::now();
-                    tell(options.format, &watch.look(history, number).await?)?;
+                    let findings = watch.look(history, number).await?;
+                    unless_stopped(&mut stop, printer.tell(&findings)).await?;
                     // A look that takes long leaves as much time to the rows.
                     due[number] = Instant::now() + paces[number].max(start.elapsed());
                 }
@@ -114,13 +117,58 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
                         recall(&mut watch, options, history, i32::try_from(ts.div_euclid(DAY))?, ts).await?;
                     }
                     first &= batch.num_rows() == 0;
-                    tell(options.format, &watch.feed(history, &batch).await?)?;
+                    let findings = watch.feed(history, &batch).await?;
+                    unless_stopped(&mut stop, printer.tell(&findings)).await?;
                 }
             }
         }
     }
-    tell(options.format, &watch.finish(history).await?)?;
+    let findings = watch.finish(history).await?;
+    let stopped = *stop.borrow();
+    let last = async {
+        printer.tell(&findings).await?;
+        printer.close().await
+    };
+    if stopped {
+        timeout(PATIENCE, last).await.unwrap_or(Ok(()))?;
+    } else {
+        unless_stopped(&mut stop, last).await?;
+    }
     Ok(Exit::Ok)
+}
+
+/// Says when to stop: at SIGINT or SIGTERM.
+fn stop() -> Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (sender, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        sender.send_replace(true);
+        sender.closed().await;
+    });
+    Ok(stop)
+}
+
+/// Waits until it is time to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // It is also when nobody says any more.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Waits for what is done, unless it is time to stop.
+async fn unless_stopped(
+    stop: &mut watch::Receiver<bool>,
+    done: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => Ok(()),
+        done = done => done,
+    }
 }
 
 /// The dataset, with what the watch needs of it computed; none when there is none.
@@ -266,17 +314,53 @@ fn earliest(rows: &RecordBatch) -> Option<i64> {
     times.values().iter().copied().min()
 }
 
-/// Prints findings, one line each.
-fn tell(format: Format, findings: &[Finding]) -> Result<()> {
-    let mut out = stdout().lock();
-    for finding in findings {
-        match format {
-            Format::Json => writeln!(out, "{}", object(finding)?)?,
-            _ => writeln!(out, "{} {}", clock(finding.at), finding.line)?,
-        }
+/// Prints findings on a thread of its own, because whoever reads them may take none for a while.
+struct Printer {
+    format: Format,
+    lines: Sender<String>,
+    ended: oneshot::Receiver<Result<()>>,
+}
+
+impl Printer {
+    fn new(format: Format) -> Self {
+        let (lines, mut waiting) = mpsc::channel::<String>(WAITING);
+        let (end, ended) = oneshot::channel();
+        thread::spawn(move || {
+            let mut print = || -> Result<()> {
+                while let Some(line) = waiting.blocking_recv() {
+                    let mut out = stdout().lock();
+                    writeln!(out, "{line}")?;
+                    if waiting.is_empty() {
+                        out.flush()?;
+                    }
+                }
+                Ok(())
+            };
+            // Nobody may be waiting for it any more.
+            let _ = end.send(print());
+        });
+        Self { format, lines, ended }
     }
-    out.flush()?;
-    Ok(())
+
+    /// Prints findings, one line each.
+    async fn tell(&mut self, findings: &[Finding]) -> Result<()> {
+        for finding in findings {
+            let line = match self.format {
+                Format::Json => object(finding)?.to_string(),
+                _ => format!("{} {}", clock(finding.at), finding.line),
+            };
+            if self.lines.send(line).await.is_err() {
+                return (&mut self.ended).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is printed.
+    async fn close(self) -> Result<()> {
+        drop(self.lines);
+        self.ended.await?
+    }
 }
 
 fn object(finding: &Finding) -> Result<Value> {

@@ -88,8 +88,11 @@ fn printable(c: char) -> impl Iterator<Item = char> {
     escape.into_iter().flatten().chain((!c.is_control()).then_some(c))
 }
 
-/// Three decimals, without those that say nothing.
+/// Three decimals, without those that say nothing; a power of ten where they would say 0.
 fn short(value: f64) -> String {
+    if value != 0.0 && value.abs() < 0.0005 {
+        return format!("{value:.0e}");
+    }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -106,6 +109,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([short(1.0), short(0.25), short(2.0 / 3.0), short(1e-9)], ["1", "0.25", "0.667", "0"]);
+        assert_eq!([short(1.0), short(0.25), short(2.0 / 3.0), short(0.0)], ["1", "0.25", "0.667", "0"]);
+        assert_eq!([short(1.4e-9), short(-0.0005), short(0.0004)], ["1e-9", "-0.001", "4e-4"]);
     }
 }

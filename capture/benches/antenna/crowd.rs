@@ -19,6 +19,9 @@ const WINDOW_PER_SOCKET: u64 = 5;
 const LEAST_WINDOW: u64 = 256;
 /// Queries sent between two looks at the answers.
 const BURST: u64 = 32;
+/// Time until the answers are looked at again when there are none: a small part of the time that any
+/// program takes for what is under way.
+const PAUSE: Duration = Duration::from_micros(100);
 /// Silence after which what is under way counts as lost.
 const SILENCE: Duration = Duration::from_millis(500);
 /// The longest that a phase may take.
@@ -86,6 +89,9 @@ impl Crowd {
             } else if last.elapsed() > SILENCE {
                 lost = sent - answered;
                 last = Instant::now();
+            } else {
+                // Other threads of the program have work for this processor.
+                std::thread::sleep(PAUSE);
             }
             ensure!(start.elapsed() < DEADLINE, "only {answered} of {sent} queries were answered in time");
         }

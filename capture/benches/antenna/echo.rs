@@ -1,9 +1,11 @@
 //! The reference: the least that a program with these sockets can do.
 //!
-//! It reads each datagram with the control messages that the antenna asks for, on the runtime that
-//! the antenna uses, and sends it back as it is.
+//! It reads each datagram from sockets set up like the antenna's, with the same control messages, on the
+//! runtime that the antenna uses, and sends it back as it is.
 
 use anyhow::Context as _;
+use capture::socket::MtuDiscovery;
+use nix::libc;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, bind, recvmsg, setsockopt, socket, sockopt,
 };
@@ -59,6 +61,7 @@ fn open(local: SocketAddrV4) -> std::io::Result<UdpSocket> {
     setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&fd, sockopt::RxqOvfl, &1)?;
     setsockopt(&fd, sockopt::Ipv4RecvTtl, &true)?;
+    setsockopt(&fd, MtuDiscovery, &libc::IP_PMTUDISC_PROBE)?;
     bind(fd.as_raw_fd(), &SockaddrIn::from(local))?;
     UdpSocket::from_std(std::net::UdpSocket::from(fd))
 }

@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 pub fn decode(datagram: &[u8]) -> Message<'_> {
     let mut tokens = Decoder::new(datagram).with_max_depth(MAX_DEPTH).tokens();
     let mut message = Message { canonical: true, ..Message::default() };
-    let read = assemble(tokens.by_ref().map(|token| token.map_err(|_| Flaw::Syntax)), &mut message);
+    let read = assemble(&mut tokens, &mut message);
     // Nothing may follow the outermost dictionary.
     if read.is_err() || tokens.next().is_some() {
         let mut lenient = Lenient::new(datagram);
@@ -29,6 +29,12 @@ pub fn decode(datagram: &[u8]) -> Message<'_> {
     }
     judge(&mut message);
     message
+}
+
+impl From<bendy::decoding::Error> for Flaw {
+    fn from(_: bendy::decoding::Error) -> Self {
+        Self::Syntax
+    }
 }
 
 /// What is missing from a message that was read as far as it goes.
@@ -54,16 +60,20 @@ struct Level<'a> {
 }
 
 /// Fills `message` from the tokens of one dictionary and stops at its end.
-fn assemble<'a>(
-    tokens: impl Iterator<Item = Result<Token<'a>, Flaw>>,
+fn assemble<'a, E: Into<Flaw>>(
+    tokens: impl Iterator<Item = Result<Token<'a>, E>>,
     message: &mut Message<'a>,
 ) -> Result<(), Flaw> {
     let mut levels = [Level::default(); MAX_DEPTH];
     let mut depth = 0;
     for token in tokens {
-        let token = token?;
+        // Looked at where it is: moving tokens would take a third of the time of this loop.
+        let token = match token {
+            Ok(ref token) => token,
+            Err(error) => return Err(error.into()),
+        };
         if depth == 0 {
-            if token != Token::Dict {
+            if !matches!(token, Token::Dict) {
                 return Err(Flaw::NotADictionary);
             }
             levels[0] = Level { is_dict: true, ..Level::default() };
@@ -71,7 +81,7 @@ fn assemble<'a>(
             continue;
         }
         let level = &mut levels[depth - 1];
-        match token {
+        match *token {
             // A key without a value.
             Token::End if level.key.is_some() => return Err(Flaw::Syntax),
             Token::End => {
@@ -95,17 +105,17 @@ fn assemble<'a>(
             _ => {}
         }
         match depth {
-            1 => top(message, levels[0].key, token),
-            2 => inner(message, levels[0].key, levels[1].key, token),
+            1 => top(message, levels[0].key, *token),
+            2 => inner(message, levels[0].key, levels[1].key, *token),
             3 if (levels[0].key, levels[1].key) == (Some(b"a"), Some(b"want")) && !levels[2].is_dict => {
-                want(message, token);
+                want(message, *token);
             }
             _ => {}
         }
         match token {
             Token::Dict | Token::List if depth == MAX_DEPTH => return Err(Flaw::TooDeep),
             Token::Dict | Token::List => {
-                levels[depth] = Level { is_dict: token == Token::Dict, ..Level::default() };
+                levels[depth] = Level { is_dict: matches!(token, Token::Dict), ..Level::default() };
                 depth += 1;
             }
             _ => levels[depth - 1].key = None,

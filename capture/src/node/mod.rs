@@ -205,6 +205,13 @@ impl Antenna {
         self.pending.len()
     }
 
+    /// Begins to fetch what is kept about `source` from memory. To be called for all datagrams of a batch
+    /// before the first of them is taken.
+    pub fn expect(&self, source: SocketAddr) {
+        self.guard.fetch(source.ip());
+        self.floods.fetch(source.ip());
+    }
+
     /// Takes a datagram when the wall clock says `now`. Any bytes are fine.
     pub fn receive(&mut self, now: Micros, datagram: &Datagram<'_>, sink: &mut impl Sink) {
         let now = self.steady.advance(now);

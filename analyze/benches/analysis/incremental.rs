@@ -1,0 +1,71 @@
+//! What computing costs: everything, nothing, one more hour, and an hour that came late.
+
+use crate::child::{Run, analyze};
+use crate::median;
+use crate::month::{self, Size};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Runs of what is short.
+const RUNS: usize = 5;
+/// Runs of what computes: the files are the same each time, whatever was computed before.
+const FEW: usize = 3;
+/// How many days late an hour comes.
+const LATE: usize = 7;
+
+/// Prints the figures of a month.
+pub fn measure(size: Size) -> Result<()> {
+    let data = month::copy(size)?;
+    let root = data.path().to_str().context("a path in UTF-8")?;
+    let compute = || analyze(&["compute", "--data", root]);
+    let hours = hours(data.path())?;
+    let newest = hours.last().context("no hour")?;
+    let day = newest.parent().context("an hour of a day")?;
+    let late = day.parent().and_then(|days| {
+        let mut days: Vec<_> = days.read_dir().ok()?.flatten().map(|day| day.path()).collect();
+        days.sort();
+        Some(days.iter().rev().nth(LATE)?.join(newest.file_name()?))
+    });
+    let late = late.context("fewer days than an hour can be late")?;
+
+    let full = compute()?;
+    line(size, "from_nothing", &full, &full);
+    line(size, "nothing_new", &several(RUNS, &compute)?, &full);
+    line(size, "report", &several(RUNS, &|| analyze(&["report", "--data", root]))?, &full);
+    for (name, hour) in [("one_more_hour", newest), ("one_late_hour", &late)] {
+        let hidden = hour.with_file_name(".hidden");
+        let mut runs = Vec::new();
+        for _ in 0..FEW {
+            fs::rename(hour, &hidden)?;
+            compute()?;
+            fs::rename(&hidden, hour)?;
+            runs.push(compute()?);
+        }
+        line(size, name, &median(runs), &full);
+    }
+    Ok(())
+}
+
+/// The folders of all hours of events, in order.
+fn hours(data: &Path) -> Result<Vec<PathBuf>> {
+    let mut hours = Vec::new();
+    for day in data.join("captured/events").read_dir()? {
+        for hour in day?.path().read_dir()? {
+            hours.push(hour?.path());
+        }
+    }
+    hours.sort();
+    Ok(hours)
+}
+
+fn several(runs: usize, of: &dyn Fn() -> Result<Run>) -> Result<Run> {
+    Ok(median((0..runs).map(|_| of()).collect::<Result<_>>()?))
+}
+
+fn line(size: Size, name: &str, run: &Run, full: &Run) {
+    let Size { name: size, .. } = size;
+    let (time, memory) = (run.seconds / full.seconds, run.resident / full.resident);
+    println!("bench {size}_{name} {:.3} s ratio {time:.4} vs from_nothing", run.seconds);
+    println!("bench {size}_{name}_memory {:.0} MiB ratio {memory:.2} vs from_nothing", run.resident);
+}

@@ -1,0 +1,53 @@
+//! What analysis costs.
+//!
+//! `cargo bench -p analyze` prints one line a figure: `bench NAME VALUE UNIT ratio R vs REFERENCE`, where
+//! several runs make a figure their median is meant. Every run is a process of its own, from its start to
+//! its end; memory is the most that was resident. Parts may be named: `cargo bench -p analyze -- views`.
+//!
+//! * `views`: what an answer costs once everything is computed, on the sample of the repository.
+//! * `5m`, `50m`: what computing costs on a simulated month of 5 and of 50 million events: from nothing,
+//!   without anything new, with one more hour, and with an hour that came a week late.
+//! * `watch`: the memory of `analyze watch` over that month of 5 million events.
+//!
+//! The months are written by `world generate` before they are first needed, and kept below `target/tmp`:
+//! 1.9 GB, and as much again while they are measured.
+
+mod child;
+mod incremental;
+mod live;
+mod month;
+mod views;
+
+use anyhow::Result;
+use child::Run;
+use month::{LARGE, SMALL};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test` runs benches too, without this flag, and has no time for them.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let named = |part: &str| {
+        let mut parts = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+        parts.peek().is_none() || parts.any(|named| named == part)
+    };
+    if named("views") {
+        views::measure()?;
+    }
+    for size in [SMALL, LARGE] {
+        if named(size.name) {
+            incremental::measure(size)?;
+        }
+    }
+    if named("watch") {
+        live::measure(SMALL)?;
+    }
+    Ok(())
+}
+
+/// The run of median time.
+fn median(mut runs: Vec<Run>) -> Run {
+    runs.sort_by(|one, other| one.seconds.total_cmp(&other.seconds));
+    runs.swap_remove(runs.len() / 2)
+}

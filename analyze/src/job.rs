@@ -1,0 +1,190 @@
+//! Computes one file of a derived table: asks the query, keeps what has to stay, and writes.
+
+use crate::once;
+use anyhow::{Context, Result, bail, ensure};
+use capture::partition::writer_properties;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::{
+    Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, cast, col, lit,
+};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::metadata::KeyValue;
+use datafusion::parquet::file::properties::EnabledStatistics;
+use datafusion::parquet::schema::types::ColumnPath;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use queries::{Retention, Table};
+use schema::{partition, version};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One file to be computed, apart from the dataset and from other files.
+pub(crate) struct Job {
+    /// The table.
+    pub table: &'static Table,
+    /// Knows everything that the query reads.
+    pub context: SessionContext,
+    /// Thresholds and, of a day, its borders.
+    pub parameters: Vec<(String, ScalarValue)>,
+    /// The first day held, when the table keeps rows of what was seen before it and has a file that
+    /// `context` knows.
+    pub held_since: Option<i32>,
+    /// Where the file belongs.
+    pub folder: PathBuf,
+    /// What the file says of itself, beside its number of rows.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+impl Job {
+    /// Computes the file, and says where it is.
+    ///
+    /// # Errors
+    /// When the query fails, or the file cannot be written.
+    pub async fn run(self) -> Result<PathBuf> {
+        let result = query(&self.context, self.table, self.parameters.clone()).await?;
+        let result = self.keep(result).await?;
+        self.write(result).await
+    }
+
+    /// `computed`, and the rows of the table's present file whose subject has left: see
+    /// [`Retention::Subjects`].
+    async fn keep(&self, computed: DataFrame) -> Result<DataFrame> {
+        const LAST_SEEN: &str = "last_seen";
+        const COMPUTED: &str = "computed";
+        const LEFT: &str = "kept";
+        let Retention::Subjects(subject) = self.table.retention else { return Ok(computed) };
+        let Some(first) = self.held_since else { return Ok(computed) };
+        let before = self.context.table(format!("{}.{}", partition::DERIVED, self.table.name)).await?;
+        let [(_, since), _] = day_parameters(first);
+        let left = before.filter(col(LAST_SEEN).lt(lit(since)))?.cache().await?;
+        if left.clone().count().await? == 0 {
+            return Ok(computed);
+        }
+        let computed = computed.cache().await?;
+        let of = |relation: &str, name: &str| col(format!("{relation}.{name}"));
+        let again = computed.clone().alias(COMPUTED)?;
+        let again = again.select(subject.iter().map(|name| of(COMPUTED, name)).collect::<Vec<_>>())?;
+        let same = subject
+            .iter()
+            .map(|name| binary_expr(of(LEFT, name), Operator::IsNotDistinctFrom, of(COMPUTED, name)));
+        let left = left.alias(LEFT)?.join_on(again, JoinType::LeftAnti, same)?;
+        let columns = self.table.columns.iter().map(|column| of(LEFT, column.name).alias(column.name));
+        let left = left.select(columns.collect::<Vec<_>>())?;
+        let order = subject.iter().map(|name| col(*name).sort(true, false)).collect();
+        Ok(computed.union(left)?.sort(order)?)
+    }
+
+    /// Writes `result` beside its final name, then moves it there.
+    async fn write(&self, result: DataFrame) -> Result<PathBuf> {
+        let folder = &self.folder;
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join(partition::DATA_FILE);
+        let temporary = folder.join(format!(".{}.tmp", partition::DATA_FILE));
+        let written = self.write_to(&temporary, result).await;
+        if let Err(error) = written.and_then(|()| Ok(fs::rename(&temporary, &path)?)) {
+            let _ = fs::remove_file(&temporary);
+            return Err(error).with_context(|| format!("cannot write {}", path.display()));
+        }
+        Ok(path)
+    }
+
+    async fn write_to(&self, path: &Path, result: DataFrame) -> Result<()> {
+        let schema = schema::table::arrow(self.table.columns);
+        let file = File::create(path)?;
+        let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let mut properties = writer_properties(self.table.columns, metadata);
+        // What rows are ordered by can be skipped by its extremes, an id as well.
+        if let LogicalPlan::Sort(sort) = result.logical_plan()
+            && let Some(Expr::Column(first)) = sort.expr.first().map(|key| &key.expr)
+        {
+            let first = ColumnPath::from(first.name.as_str());
+            let extremes =
+                properties.into_builder().set_column_statistics_enabled(first, EnabledStatistics::Page);
+            properties = extremes.build();
+        }
+        let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties))?;
+        let mut rows = 0;
+        let mut batches = result.execute_stream().await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            rows += batch.num_rows();
+            writer.write(&RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?)?;
+        }
+        writer.append_key_value_metadata(KeyValue::new(version::ROWS.to_owned(), rows.to_string()));
+        writer.close()?;
+        file.sync_all()?;
+        Ok(())
+    }
+}
+
+/// `$since` and `$until` of a day table.
+#[must_use]
+pub fn day_parameters(day: i32) -> [(String, ScalarValue); 2] {
+    let timestamp = |day: i32| {
+        ScalarValue::TimestampMicrosecond(Some(i64::from(day) * partition::DAY), Some("UTC".into()))
+    };
+    [("since".to_owned(), timestamp(day)), ("until".to_owned(), timestamp(day + 1))]
+}
+
+/// The query of `table` with `parameters` bound and its columns as declared.
+///
+/// # Errors
+/// When the query does not plan, a parameter is missing, or its columns are not the declared ones.
+pub async fn query(
+    context: &SessionContext,
+    table: &Table,
+    parameters: Vec<(String, ScalarValue)>,
+) -> Result<DataFrame> {
+    let result = once::dataframe(context, table.query, ParamValues::from(parameters)).await?;
+    let declared = schema::table::arrow(table.columns);
+    let produced: SchemaRef = Arc::new(result.schema().as_arrow().clone());
+    let columns = conform(&produced, &declared)?;
+    // Columns that are converted on top of sorted rows may come in the order of the threads: said last, the
+    // order holds.
+    let order = order(result.logical_plan())?;
+    Ok(result.select(columns)?.sort(order)?)
+}
+
+/// The order in which a query wants its rows, by the names of its columns.
+fn order(plan: &LogicalPlan) -> Result<Vec<SortExpr>> {
+    let LogicalPlan::Sort(sort) = plan else {
+        bail!("query.sql must end with ORDER BY, over columns that it produces");
+    };
+    let key = |key: &SortExpr| match &key.expr {
+        Expr::Column(column) => Ok(col(format!("\"{}\"", column.name)).sort(key.asc, key.nulls_first)),
+        other => bail!("query.sql must be ordered by columns, not by {other}"),
+    };
+    sort.expr.iter().map(key).collect()
+}
+
+/// Expressions that turn the produced columns into the declared ones, where only the width of an
+/// integer or the layout of a text differs.
+fn conform(produced: &Schema, declared: &Schema) -> Result<Vec<Expr>> {
+    let names =
+        |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let (have, want) = (names(produced), names(declared));
+    ensure!(have == want, "query.sql produces the columns {have:?}, mod.rs declares {want:?}");
+    let pairs = produced.fields().iter().zip(declared.fields());
+    pairs
+        .map(|(have, want)| {
+            let column = col(format!("\"{}\"", have.name()));
+            match (have.data_type(), want.data_type()) {
+                (from, to) if from == to => Ok(column),
+                (DataType::UInt64, to @ DataType::Int64)
+                | (DataType::Utf8View, to @ DataType::Utf8)
+                | (DataType::BinaryView, to @ DataType::Binary)
+                | (DataType::List(_), to @ DataType::List(_))
+                | (DataType::Timestamp(..), to @ DataType::Timestamp(..)) => {
+                    Ok(cast(column, to.clone()).alias(want.name()))
+                }
+                (from, to) => {
+                    bail!("column {} is {from} in query.sql and {to} in mod.rs", want.name())
+                }
+            }
+        })
+        .collect()
+}
