@@ -18,10 +18,13 @@ use std::process::Command;
 use std::time::Duration;
 use tests::world::actors::{Cast, KINDS};
 use tests::world::contact::ContactModel;
+use tests::world::evaluate::goals::{FALSE_ALARMS, GOALS};
+use tests::world::evaluate::verdict::{Profiles, Share};
+use tests::world::evaluate::{self, EVALUATION_SEEDS, Extent, TUNING_SEEDS};
 use tests::world::figures::{Figure, measure};
 use tests::world::nulls::NULLS;
 use tests::world::stage::Received;
-use tests::world::{SENSOR, Settings, World, evaluate, keyspace, output, replay};
+use tests::world::{SENSOR, Settings, World, keyspace, output, replay};
 
 /// A world of `clients` over `days`.
 fn settings(clients: u32, days: i32) -> Settings {
@@ -298,15 +301,87 @@ fn lines(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 #[test]
-fn the_detectors_are_held_against_the_truth() {
-    let settings = Settings { cast: Cast::Evaluation, ..settings(1000, 7) };
-    let verdict = evaluate::evaluate(&settings, 2).expect("an evaluation");
+fn intervals_are_those_of_clopper_and_pearson() {
+    // scipy.stats.binomtest(part, whole).proportion_ci(method="exact")
+    for (part, whole, from, to) in [
+        (0, 10, 0.0, 0.308_497_107_8),
+        (3, 10, 0.066_739_511_2, 0.652_452_850_1),
+        (10, 100, 0.049_004_689_2, 0.176_222_597_7),
+        (10, 10, 0.691_502_892_2, 1.0),
+    ] {
+        let share = Share::new(part, whole).expect("a share");
+        assert!(
+            (share.from - from).abs() < 1e-9 && (share.to - to).abs() < 1e-9,
+            "{part}/{whole}: {share:?}"
+        );
+    }
+    assert_eq!(Share::new(0, 0), None);
+}
+
+#[test]
+fn tuning_and_evaluation_see_different_worlds() {
+    assert!(TUNING_SEEDS.end <= EVALUATION_SEEDS.start);
+    let full = Extent::full();
+    assert!(
+        full.planted_seeds.end <= full.null_seeds.start,
+        "a world with actors and one without share a seed"
+    );
+    let tuned = Settings { cast: Cast::Tuning, ..full.planted.clone() };
+    let refusal =
+        evaluate::evaluate(Extent { planted: tuned, ..full }, &[], |_| {}).expect_err("not these seeds");
+    assert!(refusal.to_string().contains("are not for this cast"), "{refusal}");
+}
+
+#[test]
+fn profiles_are_judged_class_by_class() {
+    let given = |classes: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        classes.iter().map(|&(class, count)| (class.to_owned(), count)).collect()
+    };
+    let operators = BTreeMap::from([
+        ("crawler".to_owned(), given(&[("crawler", 6), ("unknown", 2)])),
+        ("normal_client".to_owned(), given(&[("normal_client", 88), ("crawler", 4)])),
+    ]);
+    let profiles = Profiles::new("both", operators);
+    // Precision 6/10 and recall 6/8; 88/88 and 88/92.
+    assert!((profiles.f1["crawler"] - 2.0 / 3.0).abs() < 1e-12);
+    assert!((profiles.f1["normal_client"] - 176.0 / 180.0).abs() < 1e-12);
+    assert!((profiles.macro_f1 - (2.0 / 3.0 + 176.0 / 180.0) / 2.0).abs() < 1e-12);
+    assert!((profiles.unknown - 0.02).abs() < 1e-12);
+}
+
+#[test]
+fn detectors_find_what_was_planted_as_often_as_promised() {
+    let extent = Extent { null_seeds: 0..0, ..Extent::small() };
+    let verdict = evaluate::evaluate(extent, &[], |_| {}).expect("an evaluation");
     println!("{verdict}");
-    let burst =
-        verdict.judgements.iter().find(|judgement| judgement.label == "burst_activity").expect("a label");
-    assert_eq!((burst.score.instances, burst.score.found), (2, 2), "{burst:?}");
-    let planted: BTreeSet<&str> =
-        verdict.judgements.iter().map(|judgement| judgement.table.as_str()).collect();
-    assert!(planted.contains("rendezvous_events"), "what no detector looks for is listed all the same");
-    assert!(!verdict.false_alarms.is_empty());
+    let planted: BTreeSet<&str> = verdict.judgements.iter().filter_map(|judgement| judgement.role).collect();
+    for goal in GOALS {
+        assert!(planted.contains(goal.role), "nobody is planted as {}", goal.role);
+        let measured =
+            verdict.measured(goal, "both").unwrap_or_else(|| panic!("{} is not judged", goal.role));
+        assert!(measured.score.observable > 0, "no {} can be observed", goal.role);
+        // So few worlds can refute a rate, not establish it.
+        let refuted = |share: Option<Share>, goal| share.is_none_or(|share| share.to < goal);
+        assert!(
+            goal.missed_because.is_some()
+                || !refuted(measured.recall, goal.recall) && !refuted(measured.precision, goal.precision),
+            "{} is missed without a reason: {measured:?}",
+            goal.role
+        );
+    }
+}
+
+#[test]
+fn nothing_is_significant_where_nothing_was_planted() {
+    let extent = Extent { planted_seeds: 0..0, ..Extent::small() };
+    let verdict =
+        evaluate::evaluate(extent, &NULLS.iter().collect::<Vec<_>>(), |_| {}).expect("an evaluation");
+    println!("{verdict}");
+    assert!(verdict.false_alarms.iter().any(|alarm| alarm.tier == "rule" && alarm.findings > 0));
+    for alarm in
+        verdict.false_alarms.iter().filter(|alarm| alarm.tier == "significant" && alarm.label == "any")
+    {
+        let worlds = alarm.worlds.expect("worlds");
+        assert!(worlds.from <= FALSE_ALARMS, "{}, null {}: {worlds}", alarm.table, alarm.null);
+    }
 }

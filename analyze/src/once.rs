@@ -1,10 +1,10 @@
 //! What a query names more than once is computed once.
 //!
 //! The engine puts the text of a WITH table wherever it is named, and so computes it as often. Here those
-//! that are named at least twice are computed first, in their order, and their rows are kept in files that
-//! live until the session ends or computes another of that name: on disk, because they may be as many as there are visits. So are those that
-//! group rows: all of their input has been read before their first row anyway, what follows knows how many
-//! there are, and each step has the memory to itself.
+//! that are named at least twice are computed first, in their order, and their rows are kept in files until
+//! the session ends or computes another of that name: on disk, because they may be as many as there are
+//! visits. So are those that group rows: all of their input has been read before their first row anyway, what
+//! follows knows how many there are, and each step has the memory to itself.
 
 use crate::files::Files;
 use anyhow::{Context, Result, bail};

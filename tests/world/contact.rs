@@ -100,6 +100,15 @@ pub enum ContactModel {
 }
 
 impl ContactModel {
+    /// Its name on the command line and in what is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tables => "tables",
+            Self::Acquaintance => "acquaintance",
+        }
+    }
+
     /// What a client with the id `own` knows of us at `at`.
     #[must_use]
     pub fn contacts(

@@ -50,6 +50,7 @@ use query::Caller;
 use schema::partition::{DAY, HOUR, Hour};
 use serde::Serialize;
 use stage::{Received, Stage};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use torrents::Torrents;
@@ -84,6 +85,8 @@ pub struct Settings {
     pub outages: u32,
     /// Who is planted.
     pub cast: Cast,
+    /// How many actors of each kind.
+    pub copies: u32,
     /// Kinds of actors to plant; all of them when empty.
     pub only: Vec<String>,
 }
@@ -100,6 +103,7 @@ impl Default for Settings {
             shuffled: false,
             outages: 2,
             cast: Cast::Nobody,
+            copies: 1,
             only: Vec::new(),
         }
     }
@@ -182,6 +186,12 @@ impl World {
             stage.shuffle(self.chance.named("shuffle"));
         }
         stage.finish()
+    }
+
+    /// The addresses of seedboxes, as text.
+    #[must_use]
+    pub fn seedboxes(&self) -> BTreeSet<String> {
+        self.clients.iter().filter_map(|client| Some(client.seedbox()?.to_string())).collect()
     }
 
     /// Whether the sensor records at `at`.

@@ -8,7 +8,7 @@ use super::torrents::{TORRENTS, Torrents};
 use super::{MINUTE, Micros, SECOND};
 use capture::krpc::Want;
 use schema::partition::{DAY, HOUR};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 /// Median of the time that people stay online, and the spread of its logarithm.
@@ -163,6 +163,12 @@ impl Client {
     #[must_use]
     pub fn utc_offset(&self) -> i64 {
         NETWORKS[self.network].utc_offset
+    }
+
+    /// Its address, if it is a seedbox: they never change it.
+    #[must_use]
+    pub fn seedbox(&self) -> Option<IpAddr> {
+        self.seedbox.then(|| self.caller(0, true).address.ip())
     }
 
     /// Whether it never goes offline.

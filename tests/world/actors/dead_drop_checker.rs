@@ -1,5 +1,5 @@
-//! Looks at one infohash by the clock and never announces it: five visits a day apart, and steady
-//! ones every three hours, six hours and day.
+//! Looks at one infohash by the clock and never announces it: five visits a day apart that all reach
+//! us, and steady ones every three hours, six hours and day.
 
 use super::super::families::LIBTORRENT;
 use super::script::Script;
@@ -28,14 +28,21 @@ pub(super) const KIND: Kind = Kind {
     plan,
 };
 
-/// Hours between two visits, and the number of visits where they do not go on to the end.
-const SCHEDULES: [(i64, Option<usize>); 4] = [(24, Some(5)), (24, None), (6, None), (3, None)];
+/// Of each party: what it is, the hours between two visits, and the number of visits where they do not go
+/// on to the end.
+const SCHEDULES: [(&str, i64, Option<usize>); 4] = [
+    ("daily, five visits that are seen", 24, Some(5)),
+    ("daily to the end", 24, None),
+    ("every six hours", 6, None),
+    ("every three hours", 3, None),
+];
 
 fn plan(drawn: &Drawn, script: &mut Script<'_>) {
-    for (provider, (hours, visits)) in SCHEDULES.into_iter().enumerate() {
+    for (provider, (role, hours, visits)) in SCHEDULES.into_iter().enumerate() {
         let party = script.party(provider, &LIBTORRENT);
         let infohash = script.infohash();
-        let track = script.track(party, Some(infohash), drawn.get("visibility"));
+        let visibility = if visits.is_some() { 1.0 } else { drawn.get("visibility") };
+        let track = script.track(party, Some(infohash), visibility);
         let time = script.time();
         let interval = hours * HOUR;
         let deviation = (interval as f64 * drawn.get("jitter")) as i64;
@@ -47,6 +54,7 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
             script.look_up(track, infohash, at);
             at += script.about(interval, deviation);
         }
+        script.role(role);
         let subject = format!("{} {infohash}", script.address(party));
         script.unit("rendezvous_events", "SCHEDULED", subject, &[track], 5);
         script.unit("hash_behavior_profiles", "periodic_lookup_target", infohash.to_string(), &[track], 10);

@@ -9,35 +9,46 @@
 mod cross_hash_monitor;
 mod dead_drop_checker;
 mod distributed_campaign;
+mod enumerator;
+mod family_watcher;
 mod fast_crawler;
 mod heavy_announcer;
 mod indexer;
 mod measurement_node;
 mod prober;
+mod region_collector;
+mod scattered_crowd;
 pub mod script;
 mod sequential_walker;
 mod slow_crawler;
 mod sybil_cluster;
+mod zone_scanner;
 
 use super::chance::Chance;
 use clap::ValueEnum;
 use script::Script;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Every kind, in alphabetical order.
-pub const KINDS: [&Kind; 11] = [
+pub const KINDS: [&Kind; 16] = [
     &cross_hash_monitor::KIND,
     &dead_drop_checker::KIND,
     &distributed_campaign::KIND,
+    &enumerator::KIND,
+    &family_watcher::KIND,
     &fast_crawler::KIND,
     &heavy_announcer::KIND,
     &indexer::KIND,
     &measurement_node::KIND,
     &prober::KIND,
+    &region_collector::KIND,
+    &scattered_crowd::KIND,
     &sequential_walker::KIND,
     &slow_crawler::KIND,
     &sybil_cluster::KIND,
+    &zone_scanner::KIND,
 ];
 
 /// A kind of actor.
@@ -115,5 +126,12 @@ impl Drawn {
     #[must_use]
     pub fn count(&self, name: &str) -> u64 {
         self.get(name).round() as u64
+    }
+}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values: Vec<_> = self.0.iter().map(|(name, value)| format!("{name} {value:.2}")).collect();
+        f.write_str(&values.join(", "))
     }
 }

@@ -80,7 +80,9 @@ pub struct Unit {
     pub table: &'static str,
     /// The label in it.
     pub label: &'static str,
-    /// What it is about: an infohash, an address, or both with a space between them.
+    /// Which part of the actor shows it: the name of its kind where there is but one.
+    pub role: &'static str,
+    /// What it is about: an infohash, an address, both with a space between them, or a cell of the keyspace.
     pub subject: String,
     /// The tracks that show it, by index.
     pub tracks: Vec<usize>,
@@ -104,13 +106,16 @@ impl Plan {
     #[must_use]
     pub fn new(world: &World) -> Self {
         let mut plan = Self::default();
-        let Settings { cast, only, .. } = &world.settings;
+        let Settings { cast, copies, only, .. } = &world.settings;
         for kind in
             KINDS.into_iter().filter(|kind| only.is_empty() || only.iter().any(|name| name == kind.name))
         {
-            let chance = world.chance.named("actor").named(kind.name);
-            if let Some(drawn) = Drawn::new(kind, *cast, chance.named("parameters")) {
-                plan.add(world, kind, drawn, chance);
+            let first = world.chance.named("actor").named(kind.name);
+            for copy in 0..*copies {
+                let chance = if copy == 0 { first } else { first.named("copy").of(copy.into()) };
+                if let Some(drawn) = Drawn::new(kind, *cast, chance.named("parameters")) {
+                    plan.add(world, kind, drawn, chance);
+                }
             }
         }
         plan.queries.sort_by_key(|query| query.ts);
@@ -126,6 +131,7 @@ impl Plan {
             chance,
             first: self.parties.len() as u32,
             drawn: 0,
+            role: kind.name,
             actor,
             owners: Vec::new(),
             plan: self,
@@ -189,6 +195,7 @@ pub struct Script<'a> {
     first: u32,
     /// Draws so far.
     drawn: u64,
+    role: &'static str,
     actor: Actor,
     /// The party of each track.
     owners: Vec<usize>,
@@ -213,7 +220,8 @@ impl Script<'_> {
         mean + (normal(&mut self.draw().rng()) * deviation as f64) as Micros
     }
 
-    /// A party on a host of a hosting provider, 0 to 7; providers have an autonomous system each.
+    /// A party on a host of a hosting provider, 0 to 7; providers have an autonomous system each. From 8 on they
+    /// are the networks of people.
     pub fn party(&mut self, provider: usize, family: &'static Family) -> usize {
         let host = self.draw().number();
         self.party_at(provider, host, family)
@@ -246,6 +254,15 @@ impl Script<'_> {
     /// An infohash that nobody else is after.
     pub fn infohash(&mut self) -> Id {
         self.draw().id()
+    }
+
+    /// An infohash that nobody else is after, and whose first `bits` (1 to 63) are those of `first`.
+    pub fn infohash_near(&mut self, first: u64, bits: u64) -> Id {
+        let mut id = self.infohash();
+        let rest = u64::MAX >> bits;
+        let joined = first & !rest | prefix(&id) & rest;
+        id.0[..8].copy_from_slice(&joined.to_be_bytes());
+        id
     }
 
     /// `party` is after `infohash`, and its lookups reach us with probability `visibility`.
@@ -317,6 +334,11 @@ impl Script<'_> {
         self.plan.streams.push(stream);
     }
 
+    /// The units that follow are shown by this part of the actor.
+    pub fn role(&mut self, role: &'static str) {
+        self.role = role;
+    }
+
     /// A detector should find `label` in `table` about `subject`, from `needs` recorded lookups on.
     pub fn unit(
         &mut self,
@@ -326,6 +348,7 @@ impl Script<'_> {
         tracks: &[usize],
         needs: u64,
     ) {
-        self.actor.units.push(Unit { table, label, subject, tracks: tracks.to_vec(), needs });
+        let (role, tracks) = (self.role, tracks.to_vec());
+        self.actor.units.push(Unit { table, label, role, subject, tracks, needs });
     }
 }

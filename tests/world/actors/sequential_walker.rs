@@ -1,16 +1,22 @@
-//! Walks the keyspace upwards: infohashes in the order of their first digits, from 96a to 96f.
+//! Walks the keyspace upwards: infohashes in the order of their first three digits, over six of them.
 
 use super::super::SECOND;
 use super::super::families::NAMELESS;
 use super::script::Script;
 use super::{Drawn, Kind, Parameter};
-use capture::id::Id;
 use schema::partition::{DAY, HOUR};
 
 pub(super) const KIND: Kind = Kind {
     name: "sequential_walker",
     doc: "asks for infohashes in ascending order of their first three digits, 96a to 96f",
     parameters: &[
+        Parameter {
+            name: "first",
+            unit: "prefix of three digits, as a number",
+            reference: 2410.0, // 0x96a
+            tuning: (0.0, 2000.0),
+            evaluation: (2500.0, 4000.0),
+        },
         Parameter {
             name: "hashes",
             unit: "infohashes",
@@ -36,8 +42,8 @@ pub(super) const KIND: Kind = Kind {
     plan,
 };
 
-/// The first and the number of prefixes of three digits.
-const FIRST: u64 = 0x96a;
+/// Bits of three digits, and the number of prefixes.
+const DIGITS: u64 = 12;
 const PREFIXES: u64 = 6;
 
 fn plan(drawn: &Drawn, script: &mut Script<'_>) {
@@ -47,7 +53,8 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
     let step = drawn.count("duration") as i64 * SECOND / (count as i64 - 1).max(1);
     let mut tracks = Vec::new();
     for n in 0..count {
-        let target = with_prefix(FIRST + n * PREFIXES / count, script.infohash());
+        let target =
+            script.infohash_near((drawn.count("first") + n * PREFIXES / count) << (64 - DIGITS), DIGITS);
         let track = script.pair(party, target, drawn.get("visibility"));
         script.look_up(track, target, start + n as i64 * step);
         tracks.push(track);
@@ -56,11 +63,4 @@ fn plan(drawn: &Drawn, script: &mut Script<'_>) {
     for table in ["sweep_events", "prefix_walk_events"] {
         script.unit(table, "keyspace_walk", address.clone(), &tracks, 10);
     }
-}
-
-/// `id` with its first three digits replaced.
-fn with_prefix(prefix: u64, mut id: Id) -> Id {
-    id.0[0] = (prefix >> 4) as u8;
-    id.0[1] = (prefix << 4) as u8 | id.0[1] & 0x0f;
-    id
 }
