@@ -102,8 +102,10 @@ async fn share(
     for file in future::join_all(files).await {
         written.extend(file??);
     }
-    context
-        .register_table(table.alias.name.value.as_str(), Arc::new(Files::held(schema, written, folder)?))?;
+    let name = table.alias.name.value.as_str();
+    // Another query of the session, which has been answered, may have called one the same.
+    context.deregister_table(name)?;
+    context.register_table(name, Arc::new(Files::held(schema, written, folder)?))?;
     Ok(())
 }
 
