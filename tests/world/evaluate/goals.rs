@@ -23,6 +23,9 @@ const fn goal(role: &'static str, (table, label): (&'static str, &'static str), 
 
 const SCHEDULED: (&str, &str) = ("rendezvous_events", "SCHEDULED");
 
+const NO_REFERENCE: &str = "under `acquaintance` hardly anybody is seen daily, so that a daily clock cannot be compared \
+                            with people's habits and is not tested";
+
 /// All of them, as (precision, recall).
 pub const GOALS: &[Goal] = &[
     goal("sequential_walker", ("sweep_events", "keyspace_walk"), (0.98, 0.98)),
@@ -31,8 +34,11 @@ pub const GOALS: &[Goal] = &[
     goal("indexer", ("operator_profiles", "indexer"), (0.98, 0.95)),
     goal("measurement_node", ("operator_profiles", "measurement_node"), (0.85, 0.70)),
     goal("heavy_announcer", ("operator_profiles", "tracker_node"), (0.95, 0.90)),
-    goal("daily, five visits that are seen", SCHEDULED, (0.90, 0.90)),
-    goal("daily to the end", SCHEDULED, (0.90, 0.60)),
+    Goal {
+        missed_because: Some(NO_REFERENCE),
+        ..goal("daily, five visits that are seen", SCHEDULED, (0.90, 0.90))
+    },
+    Goal { missed_because: Some(NO_REFERENCE), ..goal("daily to the end", SCHEDULED, (0.90, 0.60)) },
     goal("every six hours", SCHEDULED, (0.95, 0.95)),
     goal("every three hours", SCHEDULED, (0.95, 0.95)),
     goal("prober", ("hash_behavior_profiles", "burst_activity"), (0.95, 0.98)),
