@@ -121,10 +121,9 @@ crossing AS (
 chances AS (
     SELECT sum(least(a.visits, b.visits)) AS opportunities,
            sum(CAST(a.visits AS DOUBLE) * b.visits * inner_product(a.profile, b.profile))
-               / max(days) * 2 * seconds($together) / 3600 AS expected
+               * 2 * seconds($together) / 3600 AS expected_a_day
     FROM crossing a
     JOIN crossing b ON a.infohash = b.infohash AND a.operator < b.operator
-    CROSS JOIN days
 ),
 met AS (
     SELECT CAST(count(*) AS DOUBLE) AS met
@@ -139,31 +138,39 @@ met AS (
 -- of what the count allows (95 %); null when too few could.
 reference AS (
     SELECT CASE WHEN opportunities >= $min_reference
-                THEN greatest(met + 1 + 2 * sqrt(met + 1) - expected, 0) / opportunities END AS excess
+                THEN greatest(met + 1 + 2 * sqrt(met + 1) - expected_a_day / days, 0) / opportunities END AS excess
     FROM chances
     CROSS JOIN met
+    CROSS JOIN days
 ),
-expectations AS (
+-- The hours of the day are left behind before the constants come: a cross join copies them for every pair.
+overlaps AS (
     SELECT shared.*,
-           chance * hashes_a * hashes_b AS expected_shared_hashes,
-           chances * inner_product(a.profile, b.profile) / days * 2 * seconds($together) / 3600
-               AS expected_co_visits,
-           CAST(of_a.bursts AS DOUBLE) * of_b.bursts * inner_product(a.profile, b.profile) / days
+           inner_product(a.profile, b.profile) AS overlap,
+           CAST(of_a.bursts AS DOUBLE) * of_b.bursts
                * (2 * seconds($together) + of_a.seconds / of_a.bursts + of_b.seconds / of_b.bursts) / 3600
-               AS expected_bursts,
-           $caution * least(opportunities, of_a.bursts, of_b.bursts) * excess AS excess,
-           excess IS NOT NULL AS comparable,
-           pairs AS candidates
+               AS burst_hours,
+           least(opportunities, of_a.bursts, of_b.bursts) AS most_occasions
     FROM shared
     JOIN profiles a ON operator_a = a.operator
     JOIN profiles b ON operator_b = b.operator
     JOIN bursts of_a ON operator_a = of_a.operator
     JOIN bursts of_b ON operator_b = of_b.operator
+    WHERE shared_hashes >= $min_shared_hashes
+),
+expectations AS (
+    SELECT overlaps.*,
+           chance * hashes_a * hashes_b AS expected_shared_hashes,
+           chances * overlap / days * 2 * seconds($together) / 3600 AS expected_co_visits,
+           burst_hours * overlap / days AS expected_bursts,
+           $caution * most_occasions * excess AS excess,
+           excess IS NOT NULL AS comparable,
+           pairs AS candidates
+    FROM overlaps
     CROSS JOIN pool
     CROSS JOIN days
     CROSS JOIN candidates
     CROSS JOIN reference
-    WHERE shared_hashes >= $min_shared_hashes
 ),
 -- However many visits it is made of, an occasion is one pair of visits and one pair of bursts at least.
 measured AS (
