@@ -64,8 +64,7 @@ pub fn writer_properties(
         };
         properties = properties.set_column_dictionary_enabled(path.clone(), dictionary);
         if matches!(column.ty, Type::Id | Type::Address) {
-            // The least and the greatest of many random ids say nothing, and finding them takes a tenth of
-            // the time to write.
+            // The least and the greatest of many random ids say nothing.
             properties = properties
                 .set_column_dictionary_page_size_limit(path.clone(), ID_DICTIONARY)
                 .set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
