@@ -45,7 +45,7 @@ pub use ip_text::ip_text;
 pub use operator::operator;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::functions::utils::make_scalar_function;
@@ -142,6 +142,18 @@ fn numeric<const N: usize>(name: &str, compute: fn([f64; N]) -> Option<f64>) -> 
             given.then(|| compute(columns.map(|column| column.value(row)))).flatten()
         };
         Ok(Arc::new((0..columns[0].len()).map(value).collect::<Float64Array>()))
+    };
+    let compute = Arc::new(make_scalar_function(columns, vec![]));
+    ScalarUDF::from(SimpleScalarUDF::new_with_signature(name, signature, DataType::Float64, compute))
+}
+
+/// A scalar function of a BIGINT and a DOUBLE; null where one of them is.
+fn of_count(name: &str, compute: fn(i64, f64) -> Option<f64>) -> ScalarUDF {
+    let signature = Signature::exact(vec![DataType::Int64, DataType::Float64], Volatility::Immutable);
+    let columns = move |columns: &[ArrayRef]| -> Result<ArrayRef> {
+        let counts = columns[0].as_primitive::<Int64Type>().iter();
+        let values = counts.zip(columns[1].as_primitive::<Float64Type>());
+        Ok(Arc::new(values.map(|(count, value)| compute(count?, value?)).collect::<Float64Array>()))
     };
     let compute = Arc::new(make_scalar_function(columns, vec![]));
     ScalarUDF::from(SimpleScalarUDF::new_with_signature(name, signature, DataType::Float64, compute))

@@ -5,23 +5,12 @@
 //!
 //! NIST Digital Library of Mathematical Functions, 8.4.
 
-use super::columnwise;
-use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::error::Result;
-use datafusion::logical_expr::{ScalarUDF, Signature, Volatility};
+use super::of_count;
+use datafusion::logical_expr::ScalarUDF;
 use statrs::function::gamma::checked_gamma_ur;
-use std::sync::Arc;
 
 pub(super) fn function() -> ScalarUDF {
-    let signature = Signature::exact(vec![DataType::Int64, DataType::Float64], Volatility::Immutable);
-    columnwise("poisson_at_most", signature, DataType::Float64, probabilities)
-}
-
-fn probabilities(columns: &[ArrayRef]) -> Result<ArrayRef> {
-    let (counts, means) = (columns[0].as_primitive::<Int64Type>(), columns[1].as_primitive::<Float64Type>());
-    let values: Float64Array = counts.iter().zip(means).map(|(count, mean)| at_most(count?, mean?)).collect();
-    Ok(Arc::new(values))
+    of_count("poisson_at_most", at_most)
 }
 
 fn at_most(count: i64, mean: f64) -> Option<f64> {
