@@ -21,6 +21,7 @@ tables! {
     lookups,
     visits,
     pair_days,
+    cross_hash_days,
     hash_days,
     operator_days,
     daily_summaries,

@@ -9,6 +9,7 @@ mod binomial_at_most;
 mod bursts;
 mod components;
 mod crowded_stretches;
+mod earliest_ids;
 mod expected_entropy;
 mod gap_squares;
 mod hash64;
@@ -84,6 +85,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         bursts::function(),
         components::function(),
         crowded_stretches::function(),
+        earliest_ids::function(),
         gap_squares::function(),
         hourly_profile::function(),
         keyspace_passes::function(),
