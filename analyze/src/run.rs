@@ -325,7 +325,6 @@ impl<'a> Runner<'a> {
             (version::CONFIG_DIGEST, self.config.digest(table).to_string()),
             (version::INPUT_DIGEST, inputs.digest().to_string()),
             (version::INPUTS, inputs.to_string()),
-            (version::TESTS, "0".to_owned()),
         ];
         if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
             let range = format!("{}/{}", partition::date_text(first), partition::date_text(last));

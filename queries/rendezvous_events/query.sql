@@ -151,47 +151,46 @@ occasions AS (
     JOIN interests ON members.operator = interests.operator AND members.infohash = interests.infohash
     GROUP BY members.operator, occasion
 ),
+-- All occasions of an operator together, slots being every infohash on every occasion.
+rounds AS (
+    SELECT operator, count(*) AS occasions, sum(n) AS seen, sum(repeated) AS repeated, sum(announces) AS announces
+    FROM occasions
+    GROUP BY operator
+),
 listed AS (
     SELECT operator, count(*) AS hashes
     FROM interests
     GROUP BY operator
 ),
--- All occasions of an operator together, slots being every infohash on every occasion.
-rounds AS (
-    SELECT occasions.*,
+passes AS (
+    SELECT rounds.operator, upkeep, querier_ids, seen, repeated, hashes * occasions AS slots,
+           coalesce(querier_ids < $shared_ids, true) AND announces = 0 AND occasions >= $tested_occasions AS tested
+    FROM rounds
+    JOIN listed ON rounds.operator = listed.operator
+    LEFT JOIN shared ON rounds.operator = shared.operator
+),
+lists AS (
+    SELECT *,
+           benjamini_hochberg(p_value) OVER () AS q_value,
+           count(p_value) OVER () AS tests
+    FROM (
+        SELECT *,
+               CASE WHEN NOT tested THEN NULL
+                    WHEN seen < $return_share * slots THEN 1
+                    ELSE single_pass_test(slots, slots - seen, repeated) END AS p_value
+        FROM passes
+    )
+),
+listings AS (
+    SELECT occasions.*, tested, p_value, q_value, tests,
            CASE
                WHEN announces > 0 AND CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
                    THEN 'client_reannounce'
                WHEN again < $again_hashes AND upkeep >= $upkeep_share THEN 'bucket_refresh'
                WHEN querier_ids >= $shared_ids THEN 'shared_ip'
-           END AS explained,
-           hashes * count(*) OVER operators AS slots,
-           sum(n) OVER operators AS seen,
-           sum(repeated) OVER operators AS all_repeated,
-           coalesce(querier_ids < $shared_ids, true) AND sum(announces) OVER operators = 0
-               AND count(*) OVER operators >= $tested_occasions AS tested,
-           row_number() OVER (PARTITION BY occasions.operator ORDER BY first_start) = 1 AS best
+           END AS explained
     FROM occasions
-    JOIN listed ON occasions.operator = listed.operator
-    LEFT JOIN shared ON occasions.operator = shared.operator
-    WINDOW operators AS (PARTITION BY occasions.operator)
-),
-passes AS (
-    SELECT *,
-           CASE WHEN NOT tested THEN NULL
-                WHEN seen < $return_share * slots THEN 1
-                ELSE single_pass_test(slots, slots - seen, all_repeated) END AS p_value
-    FROM rounds
-),
-lists AS (
-    SELECT *,
-           max(q_best) OVER (PARTITION BY operator) AS q_value
-    FROM (
-        SELECT *,
-               benjamini_hochberg(CASE WHEN best THEN p_value END) OVER () AS q_best,
-               count(p_value) FILTER (WHERE best) OVER () AS tests
-        FROM passes
-    )
+    JOIN lists ON occasions.operator = lists.operator
 ),
 findings AS (
     SELECT CASE WHEN by_rule OR coalesce(q_value <= $false_discovery, false)
@@ -217,7 +216,7 @@ findings AS (
            CASE WHEN explained IS NULL THEN q_value END,
            CASE WHEN explained IS NULL AND tested THEN tests END,
            explained
-    FROM lists
+    FROM listings
 )
 SELECT kind,
        by_rule,
