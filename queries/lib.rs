@@ -27,6 +27,7 @@ tables! {
     daily_summaries,
     hash_behavior_profiles,
     hash_audiences,
+    hash_bursts,
     hash_signals,
     operators,
     operator_profiles,

@@ -26,6 +26,7 @@ mod network;
 mod occasions;
 mod occupancy;
 mod operator;
+mod pause_squares;
 mod poisson_at_least;
 mod poisson_at_most;
 mod prefix_groups;
@@ -94,6 +95,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         median_gap::function(),
         nearest_bits::function(),
         occasions::function(),
+        pause_squares::function(),
         prefix_groups::function(),
         schedule::function(),
         visit_sessions::function(),
