@@ -43,8 +43,8 @@
 //! Three visits at random meet the rule on 30 in 100 times, four on 11, five on 4: among many pairs most
 //! short schedules are chance. Clients that announce again every 15 to 75 minutes come back by the
 //! clock, whether or not their announces reach us (`explained_by = 'client_reannounce'`); many clients behind one address come back at any time
-//! (`shared_ip`). People have daily habits. Our presences change their ids every twelve hours, so that
-//! an infohash can come into view twice a day. A client that starts asks for everything it has,
+//! (`shared_ip`). People have daily habits. Our presences change their ids every twelve hours: who asks all the time
+//! comes into view twice a day, with visits that are more than a lookup (`node_rotation`). A client that starts asks for everything it has,
 //! and makes one `CROSS_HASH`.
 //!
 //! # Limits
@@ -108,6 +108,15 @@ pub const TABLE: Table = Table {
         /// Share of visits that are a single lookup from which on a pair is tested. A client that runs repeats its
         /// lookups. Raising it loses monitors that look twice at times.
         solo_share: Ratio = 0.9 ["0–1"];
+        /// How often our presences change their ids. Whoever asks all the time comes into view and leaves it with
+        /// them. Another value takes other clocks for ours.
+        rotation: Duration = 43200 ["s"];
+        /// How far from that a rhythm still is that of a rotation: half an hour at either end. Raising it explains
+        /// more clocks away.
+        rotation_width: Duration = 3600 ["s"];
+        /// Share of visits that are a single lookup from which on somebody passes by, and does not ask all the time.
+        /// Raising it explains more rhythms of twelve hours away.
+        passing_share: Ratio = 0.5 ["0–1"];
         /// How far from 24 hours a period still is a daily one. Raising it vetoes clocks of other periods.
         day_width: Duration = 14400 ["s"];
         /// Share of the operators who come back daily that may be as regular as a tested pair, which counts
@@ -178,7 +187,7 @@ pub const TABLE: Table = Table {
         /// Tested, and the q-value is at most `false_discovery`.
         significant: Bool ["–"];
         /// What explains the finding without any monitoring; null when no rule does.
-        explained_by: Text null ["client_reannounce, bucket_refresh, shared_ip, daily_habit"];
+        explained_by: Text null ["client_reannounce, bucket_refresh, shared_ip, node_rotation, daily_habit"];
         /// The finding in words.
         detail: Text ["–"];
         /// When this row was computed.

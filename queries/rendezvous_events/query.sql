@@ -44,6 +44,10 @@ judged AS (
                ) OR clock['period'] BETWEEN seconds($reannounce_least) AND seconds($reannounce_most)
                    THEN 'client_reannounce'
                WHEN querier_ids >= $shared_ids THEN 'shared_ip'
+               WHEN solo_visits < $passing_share * visits AND (
+                   abs(mean - seconds($rotation)) <= seconds($rotation_width)
+                   OR abs(clock['period'] - seconds($rotation)) <= seconds($rotation_width)
+               ) THEN 'node_rotation'
            END AS explained
     FROM rhythms
 ),
