@@ -2,8 +2,11 @@
 //! is wrong, and the exit code that goes with it.
 
 use crate::live::program;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use queries::Grain;
+use schema::version;
 use serde_json::Value;
+use std::fs::File;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -271,6 +274,37 @@ fn the_same_answer_takes_no_second_computation() {
     count(&format!("computed 0 files, {files} were up to date"));
     let tables = answer("analyze", &["tables", "--data", data]);
     assert!(tables.contains("up to date") && !tables.contains("stale"), "{tables}");
+}
+
+#[test]
+fn a_file_says_how_many_tests_were_made() {
+    let data = sample();
+    let data = data.path();
+    let root = data.to_str().expect("UTF-8");
+    for (name, at_least) in [("rendezvous_events", 2), ("hash_signals", 2), ("visits", 0)] {
+        answer("analyze", &["compute", "--data", root, name]);
+        let folder = data.join("derived").join(name);
+        let day = folder.join("date=2026-01-05");
+        let file = if day.is_dir() { day } else { folder }.join("data.parquet");
+        let file = File::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let footer = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).expect("a footer");
+        let pairs = footer.metadata().file_metadata().key_value_metadata().expect("metadata");
+        let said: Vec<_> = pairs.iter().filter(|pair| pair.key == version::TESTS).collect();
+        assert_eq!(said.len(), 1, "{name}");
+        let table = queries::table(name).expect("a table");
+        let counted = match table.families {
+            None => "0".to_owned(),
+            Some(family) => {
+                let rows = format!(
+                    "SELECT sum(tests) FROM (SELECT max(tests) AS tests FROM derived.{name} GROUP BY {family})"
+                );
+                let counted = answer("analyze", &["sql", "--data", root, "--format", "csv", &rows]);
+                counted.lines().last().unwrap_or_default().to_owned()
+            }
+        };
+        assert_eq!(said[0].value.as_deref(), Some(counted.as_str()), "{name}");
+        assert!(counted.parse::<i64>().expect("a number") >= at_least, "{name}: {counted}");
+    }
 }
 
 #[test]

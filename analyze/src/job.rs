@@ -3,9 +3,9 @@
 use crate::once;
 use anyhow::{Context, Result, bail, ensure};
 use capture::partition::writer_properties;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
+use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{
     Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, cast, col, lit,
@@ -14,10 +14,12 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::EnabledStatistics;
 use datafusion::parquet::schema::types::ColumnPath;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use queries::{Retention, Table};
 use schema::{partition, version};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +37,7 @@ pub(crate) struct Job {
     pub held_since: Option<i32>,
     /// Where the file belongs.
     pub folder: PathBuf,
-    /// What the file says of itself, beside its number of rows.
+    /// What the file says of itself, beside its number of rows and of tests.
     pub metadata: Vec<(&'static str, String)>,
 }
 
@@ -107,17 +109,62 @@ impl Job {
             properties = extremes.build();
         }
         let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties))?;
-        let mut rows = 0;
+        let (mut rows, mut tests) = (0, Tests::new(&self.context, self.table)?);
         let mut batches = result.execute_stream().await?;
         while let Some(batch) = batches.next().await {
-            let batch = batch?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), batch?.columns().to_vec())?;
             rows += batch.num_rows();
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?)?;
+            tests.see(&batch)?;
+            writer.write(&batch)?;
         }
-        writer.append_key_value_metadata(KeyValue::new(version::ROWS.to_owned(), rows.to_string()));
+        for (key, count) in [(version::ROWS, rows as i64), (version::TESTS, tests.count())] {
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), count.to_string()));
+        }
         writer.close()?;
         file.sync_all()?;
         Ok(())
+    }
+}
+
+/// How many tests the rows of a table tell of.
+struct Tests {
+    /// Tells families apart; none for a table without tests.
+    family: Option<Arc<dyn PhysicalExpr>>,
+    /// The number that a row of each family gives.
+    most: BTreeMap<String, i64>,
+}
+
+impl Tests {
+    const COLUMN: &str = "tests";
+
+    fn new(context: &SessionContext, table: &Table) -> Result<Self> {
+        let scored = table.columns.iter().any(|column| column.name == Self::COLUMN);
+        let family = |schema: DFSchema| {
+            let family = context.parse_sql_expr(table.families.unwrap_or("''"), &schema)?;
+            context.create_physical_expr(cast(family, DataType::Utf8), &schema)
+        };
+        let schema = DFSchema::try_from(schema::table::arrow(table.columns))?;
+        Ok(Self { family: scored.then(|| family(schema)).transpose()?, most: BTreeMap::new() })
+    }
+
+    fn see(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (Some(family), Some(tests)) = (&self.family, batch.column_by_name(Self::COLUMN)) else {
+            return Ok(());
+        };
+        let families = family.evaluate(batch)?.into_array(batch.num_rows())?;
+        for (family, tests) in families.as_string::<i32>().iter().zip(tests.as_primitive::<Int64Type>()) {
+            if let (Some(family), Some(tests)) = (family, tests) {
+                match self.most.get_mut(family) {
+                    Some(most) => *most = tests.max(*most),
+                    None => drop(self.most.insert(family.to_owned(), tests)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> i64 {
+        self.most.values().sum()
     }
 }
 

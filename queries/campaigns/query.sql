@@ -15,21 +15,29 @@ activity AS (
     FROM derived.operator_days
     GROUP BY operator
 ),
+-- Active most of the time, and never announcing.
+silent AS (
+    SELECT operator, querier_ids
+    FROM activity
+    CROSS JOIN extent
+    WHERE announces = 0 AND activity.days >= $min_days AND activity.days >= $min_day_share * extent.days
+),
 targets AS (
-    SELECT operator,
+    SELECT pair_days.operator,
            infohash,
-           count(*) AS days,
+           max(silent.querier_ids) AS querier_ids,
            sum(raw_events) AS raw_events,
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
            min(country) AS country
     FROM derived.pair_days
-    GROUP BY operator, infohash
+    JOIN silent ON pair_days.operator = silent.operator
+    GROUP BY pair_days.operator, infohash
     HAVING count(*) >= $min_days
 ),
 observers AS (
-    SELECT ip_text(targets.operator) AS operator,
+    SELECT ip_text(operator) AS operator,
            count(*) AS hashes,
            sum(raw_events) AS observations,
            min(first_seen) AS first_seen,
@@ -38,10 +46,7 @@ observers AS (
            min(country) AS country,
            CASE WHEN max(querier_ids) >= $shared_ids THEN 'shared_ip' END AS explained_by
     FROM targets
-    JOIN activity ON targets.operator = activity.operator
-    CROSS JOIN extent
-    WHERE announces = 0 AND activity.days >= $min_days AND activity.days >= $min_day_share * extent.days
-    GROUP BY targets.operator
+    GROUP BY operator
 ),
 schedules AS (
     SELECT operator, asn, country, infohash, period_h, observations, first_seen, last_seen, by_rule, p_value,

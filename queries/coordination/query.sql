@@ -1,42 +1,53 @@
-WITH pairs AS (
-    SELECT operator, infohash, sum(visits) AS visits, sum(announces) AS announces,
-           min(asn) AS asn, min(country) AS country,
-           count(*) OVER (PARTITION BY infohash) AS operators
+-- The inverted index: infohashes that few ask for.
+WITH crowds AS (
+    SELECT infohash, count(DISTINCT hash64(operator)) AS operators
     FROM derived.pair_days
     WHERE lookups > 0 AND NOT upkeep
-    GROUP BY operator, infohash
+    GROUP BY infohash
+    HAVING count(DISTINCT hash64(operator)) <= $max_operators
 ),
--- The inverted index: infohashes that few ask for.
 rare AS (
-    SELECT *, count(*) OVER (PARTITION BY operator) AS hashes
-    FROM pairs
-    WHERE operators <= $max_operators
+    SELECT operator, pair_days.infohash, min(operators) AS operators,
+           sum(visits) AS visits, sum(announces) AS announces, min(asn) AS asn, min(country) AS country
+    FROM derived.pair_days
+    JOIN crowds ON pair_days.infohash = crowds.infohash
+    WHERE lookups > 0 AND NOT upkeep
+    GROUP BY operator, pair_days.infohash
+),
+choices AS (
+    SELECT operator, count(*) AS hashes
+    FROM rare
+    GROUP BY operator
 ),
 interests AS (
-    SELECT * FROM rare WHERE operators >= 2 AND hashes <= $max_hashes
+    SELECT rare.*, hashes, hashes < $min_shared_hashes AS stranger
+    FROM rare
+    JOIN choices ON rare.operator = choices.operator
+    WHERE operators >= 2 AND hashes <= $max_hashes
+),
+-- Where operators can meet. Those after too few infohashes to be tested are strangers to each other: they show what
+-- happens to everybody.
+places AS (
+    SELECT infohash, stranger, count(*) AS operators
+    FROM interests
+    GROUP BY infohash, stranger
+    HAVING count(*) >= 2
 ),
 starts AS (
-    SELECT visits.operator, visits.infohash, visit_start, hashes,
+    SELECT visits.operator, visits.infohash, visit_start, stranger,
            CAST(floor(CAST(visit_start AS BIGINT) / (seconds($together) * 1e6)) AS BIGINT) AS slot
     FROM derived.visits
     JOIN interests ON visits.operator = interests.operator AND visits.infohash = interests.infohash
     WHERE NOT continued AND lookups > 0
 ),
--- What an operator starts without a pause is one burst, however many infohashes it is about.
-bursts AS (
-    SELECT operator,
-           count(*) FILTER (WHERE coalesce(pause > $together, true)) AS bursts,
-           coalesce(sum(seconds(pause)) FILTER (WHERE pause <= $together), 0) AS seconds
-    FROM (
-        SELECT operator, visit_start - lag(visit_start) OVER (PARTITION BY operator ORDER BY visit_start) AS pause
-        FROM starts
-    )
-    GROUP BY operator
-),
 -- Every start in its own slot and the two beside it: what is near meets in the same slot.
 nearby AS (
-    SELECT operator, infohash, visit_start, hashes, unnest(make_array(slot - 1, slot, slot + 1)) AS slot
-    FROM starts
+    SELECT operator, infohash, visit_start, stranger, unnest(make_array(slot - 1, slot, slot + 1)) AS slot
+    FROM (
+        SELECT starts.*
+        FROM starts
+        JOIN places ON starts.infohash = places.infohash AND starts.stranger = places.stranger
+    )
 ),
 co_visits AS (
     SELECT a.operator AS operator_a,
@@ -50,6 +61,7 @@ co_visits AS (
     JOIN nearby b ON a.infohash = b.infohash AND a.slot = b.slot
      AND a.operator < b.operator
      AND a.visit_start - b.visit_start <= $together AND b.visit_start - a.visit_start <= $together
+    WHERE NOT a.stranger AND NOT b.stranger
     GROUP BY a.operator, b.operator
     HAVING occasions(a.visit_start, $session) >= $min_occasions
 ),
@@ -76,10 +88,19 @@ shared AS (
     JOIN interests b ON operator_b = b.operator AND a.infohash = b.infohash
     GROUP BY operator_a, operator_b
 ),
-profiles AS (
-    SELECT operator, hourly_profile(visit_start) AS profile
-    FROM derived.visits
-    WHERE NOT continued AND lookups > 0
+compared AS (
+    SELECT * FROM shared WHERE shared_hashes >= $min_shared_hashes
+),
+-- What an operator starts without a pause is one burst, however many infohashes it is about.
+bursts AS (
+    SELECT operator,
+           count(*) FILTER (WHERE coalesce(pause > $together, true)) AS bursts,
+           coalesce(sum(seconds(pause)) FILTER (WHERE pause <= $together), 0) AS seconds
+    FROM (
+        SELECT operator, visit_start - lag(visit_start) OVER (PARTITION BY operator ORDER BY visit_start) AS pause
+        FROM starts
+        WHERE operator IN (SELECT operator_a FROM compared UNION SELECT operator_b FROM compared)
+    )
     GROUP BY operator
 ),
 -- If everybody chose infohashes by popularity alone: the chance that two choices are the same.
@@ -94,26 +115,31 @@ days AS (
 -- Pairs that are tested share so many infohashes, and each of their infohashes is among these.
 candidates AS (
     SELECT floor(sum(CAST(operators AS DOUBLE) * (operators - 1) / 2) / $min_shared_hashes) AS pairs
-    FROM (
-        SELECT count(*) AS operators
-        FROM interests
-        WHERE hashes >= $min_shared_hashes
-        GROUP BY infohash
-    )
-),
--- Operators after too few infohashes to be tested, where they meet: what happens to everybody.
-strangers AS (
-    SELECT operator, infohash, visits
-    FROM interests
-    WHERE hashes < $min_shared_hashes
+    FROM places
+    WHERE NOT stranger
 ),
 crossroads AS (
-    SELECT infohash FROM strangers GROUP BY infohash HAVING count(*) >= 2 ORDER BY infohash LIMIT $reference_hashes
+    SELECT infohash FROM places WHERE stranger ORDER BY infohash LIMIT $reference_hashes
+),
+strangers AS (
+    SELECT operator, interests.infohash, visits
+    FROM interests
+    JOIN crossroads ON interests.infohash = crossroads.infohash
+    WHERE stranger
+),
+profiles AS (
+    SELECT operator, hourly_profile(visit_start) AS profile
+    FROM derived.visits
+    WHERE NOT continued AND lookups > 0 AND operator IN (
+        SELECT operator FROM strangers
+        UNION SELECT operator_a FROM compared
+        UNION SELECT operator_b FROM compared
+    )
+    GROUP BY operator
 ),
 crossing AS (
     SELECT strangers.*, profile
     FROM strangers
-    JOIN crossroads ON strangers.infohash = crossroads.infohash
     JOIN profiles ON strangers.operator = profiles.operator
 ),
 -- Two visits at chance times of the operators' days are within reach of each other with the
@@ -132,7 +158,7 @@ met AS (
     JOIN nearby b ON a.infohash = b.infohash AND a.slot = b.slot
      AND a.operator < b.operator
      AND a.visit_start - b.visit_start <= $together AND b.visit_start - a.visit_start <= $together
-    WHERE a.hashes < $min_shared_hashes AND b.hashes < $min_shared_hashes
+    WHERE a.stranger AND b.stranger
 ),
 -- How much more often they meet than by chance, for each visit that either could have shared, at the upper end
 -- of what the count allows (95 %); null when too few could.
@@ -145,18 +171,17 @@ reference AS (
 ),
 -- The hours of the day are left behind before the constants come: a cross join copies them for every pair.
 overlaps AS (
-    SELECT shared.*,
+    SELECT compared.*,
            inner_product(a.profile, b.profile) AS overlap,
            CAST(of_a.bursts AS DOUBLE) * of_b.bursts
                * (2 * seconds($together) + of_a.seconds / of_a.bursts + of_b.seconds / of_b.bursts) / 3600
                AS burst_hours,
            least(opportunities, of_a.bursts, of_b.bursts) AS most_occasions
-    FROM shared
+    FROM compared
     JOIN profiles a ON operator_a = a.operator
     JOIN profiles b ON operator_b = b.operator
     JOIN bursts of_a ON operator_a = of_a.operator
     JOIN bursts of_b ON operator_b = of_b.operator
-    WHERE shared_hashes >= $min_shared_hashes
 ),
 expectations AS (
     SELECT overlaps.*,

@@ -1,16 +1,22 @@
-//! `bursts(start, end, asks, window, context) → STRUCT(n, most, p_value)`: how suddenly a group was asked for.
+//! `bursts(start, end, asks, window, context, since, until) → STRUCT(asks, stretches, p_value, open_stretches,
+//! open_p_value)`: how suddenly a group was asked for.
 //!
 //! A row is a lookup: from when to when, and how often it asked, 1 or more; several asks are taken to be evenly
-//! spread. `n` counts the asks of the group, `most` those of the fullest `window` (both ends included), and
-//! `p_value` says how likely chance makes a window that full. `window` and `context` are constants.
+//! spread. The others are constants. No ask comes at or after `until`.
 //!
 //! Interest rises and falls by the hour, and infohashes come into view and leave it when a presence changes its id:
 //! a window is held against `context` before it, and against `context` after it. Under the null the asks within
 //! each fall independently and evenly; the p-value of a window is the larger of those that
 //! [`scan_test`](super::scan_test) gives to both, so that interest that sets in or breaks off is no burst. Time is
 //! divided into stretches of length `context`, and once more with borders half a stretch later; the fullest window
-//! of each is tested, and the least p-value times the number of stretches with two asks or more is that of the
-//! group (Bonferroni). It lies in 0–1, and is null where there is no such stretch.
+//! of each stretch with two asks or more is tested. The least p-value of a group times the number of its stretches,
+//! 1 at most, is the p-value of the group (Bonferroni).
+//!
+//! What is held against a stretch ends at most `context` after it. So a part of the data, `since` to `until`, that
+//! also reads three times `context` before its beginning can settle the stretches whose surroundings end in it:
+//! `stretches` is their number, `p_value` the least of their p-values, null when there is none. `open_stretches` and
+//! `open_p_value` are those of stretches that reach beyond `until`, as far as is known; they are settled by the next
+//! part, and only count where there is none. `asks` counts the asks from `since` on.
 
 use super::scan_test;
 use super::timestamps::{Fold, constant_micros, over_rows, timestamp_type};
@@ -20,6 +26,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,15 +35,18 @@ const MOST_ASKS: i64 = 4096;
 
 pub(super) fn function() -> AggregateUDF {
     let row = [timestamp_type(), timestamp_type(), DataType::Int64];
-    let constants = vec![DataType::Duration(TimeUnit::Microsecond); 2];
+    let duration = DataType::Duration(TimeUnit::Microsecond);
+    let constants = vec![duration.clone(), duration, timestamp_type(), timestamp_type()];
     over_rows("bursts", row, constants, DataType::Struct(fields()), Bursts::new)
 }
 
 fn fields() -> Fields {
     Fields::from(vec![
-        Field::new("n", DataType::Int64, false),
-        Field::new("most", DataType::Int64, false),
+        Field::new("asks", DataType::Int64, false),
+        Field::new("stretches", DataType::Int64, false),
         Field::new("p_value", DataType::Float64, true),
+        Field::new("open_stretches", DataType::Int64, false),
+        Field::new("open_p_value", DataType::Float64, true),
     ])
 }
 
@@ -44,11 +54,41 @@ fn fields() -> Fields {
 struct Bursts {
     window: i64,
     context: i64,
+    since: i64,
+    until: i64,
+}
+
+/// Stretches that were tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tested {
+    stretches: i64,
+    /// The least of their p-values.
+    p_value: Option<f64>,
+}
+
+impl Tested {
+    fn add(&mut self, p_value: f64) {
+        self.stretches += 1;
+        self.p_value = Some(self.p_value.map_or(p_value, |least| least.min(p_value)));
+    }
+}
+
+/// What is known of one group.
+#[derive(Debug)]
+struct Found {
+    asks: i64,
+    settled: Tested,
+    open: Tested,
 }
 
 impl Bursts {
     fn new(args: &AccumulatorArgs) -> Result<Self> {
-        Ok(Self { window: constant_micros(args, 3)?, context: constant_micros(args, 4)?.max(2) })
+        Ok(Self {
+            window: constant_micros(args, 3)?,
+            context: constant_micros(args, 4)?.max(2),
+            since: constant_micros(args, 5)?,
+            until: constant_micros(args, 6)?,
+        })
     }
 
     /// First and last of the asks in the fullest window that begins among `range`, by index.
@@ -67,32 +107,58 @@ impl Bursts {
         fullest
     }
 
-    fn p_value(&self, moments: &[i64]) -> Option<f64> {
+    /// The p-value of the fullest window that begins among `range`.
+    fn p_value(&self, moments: &[i64], range: Range<usize>) -> f64 {
         let share = self.window as f64 / self.context as f64;
-        let (mut least, mut stretches) = (1.0_f64, 0.0);
+        let (first, last) = self.fullest(moments, range);
+        let (opens, most) = (moments[first], (last - first + 1) as u64);
+        let closes = opens + self.window;
+        let count = |from: i64, to: i64| {
+            let from = moments.partition_point(|moment| *moment < from);
+            (moments.partition_point(|moment| *moment <= to) - from) as u64
+        };
+        let before = scan_test::p_value(most, count(closes - self.context, closes).max(most), share);
+        let after = scan_test::p_value(most, count(opens, opens + self.context).max(most), share);
+        before.max(after)
+    }
+
+    /// What the moments of asks, in ascending order, say.
+    fn find(&self, moments: &[i64]) -> Found {
+        let (mut settled, mut open) = (Tested::default(), Tested::default());
         for shift in [0, self.context / 2] {
             let stretch = |moment: i64| (moment + shift).div_euclid(self.context);
             let mut start = 0;
             for part in moments.chunk_by(|a, b| stretch(*a) == stretch(*b)) {
                 let range = start..start + part.len();
                 start = range.end;
-                if part.len() < 2 {
+                let surroundings_end = (stretch(part[0]) + 2) * self.context - shift;
+                if part.len() < 2 || surroundings_end <= self.since {
                     continue;
                 }
-                stretches += 1.0;
-                let (first, last) = self.fullest(moments, range);
-                let (opens, most) = (moments[first], (last - first + 1) as u64);
-                let closes = opens + self.window;
-                let count = |from: i64, to: i64| {
-                    let from = moments.partition_point(|moment| *moment < from);
-                    (moments.partition_point(|moment| *moment <= to) - from) as u64
-                };
-                let before = scan_test::p_value(most, count(closes - self.context, closes).max(most), share);
-                let after = scan_test::p_value(most, count(opens, opens + self.context).max(most), share);
-                least = least.min(before.max(after));
+                let tested = if surroundings_end <= self.until { &mut settled } else { &mut open };
+                tested.add(self.p_value(moments, range));
             }
         }
-        (stretches > 0.0).then(|| (least * stretches).min(1.0))
+        let before = moments.partition_point(|moment| *moment < self.since);
+        Found { asks: (moments.len() - before) as i64, settled, open }
+    }
+
+    fn structs<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> StructArray {
+        let found: Vec<Found> = groups.map(|numbers| self.find(&moments(numbers.as_chunks().0))).collect();
+        let counts = |count: fn(&Found) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(found.iter().map(count)))
+        };
+        let p_values = |p_value: fn(&Found) -> Option<f64>| -> ArrayRef {
+            Arc::new(Float64Array::from_iter(found.iter().map(p_value)))
+        };
+        let columns = vec![
+            counts(|found| found.asks),
+            counts(|found| found.settled.stretches),
+            p_values(|found| found.settled.p_value),
+            counts(|found| found.open.stretches),
+            p_values(|found| found.open.p_value),
+        ];
+        StructArray::new(fields(), columns, None)
     }
 }
 
@@ -110,14 +176,11 @@ fn moments(rows: &[[i64; 3]]) -> Vec<i64> {
 
 impl Fold for Bursts {
     fn fold(&self, numbers: &[i64]) -> ScalarValue {
-        let moments = moments(numbers.as_chunks().0);
-        let (first, last) = self.fullest(&moments, 0..moments.len());
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(vec![moments.len() as i64])),
-            Arc::new(Int64Array::from(vec![(last - first + moments.len().min(1)) as i64])),
-            Arc::new(Float64Array::from(vec![self.p_value(&moments)])),
-        ];
-        ScalarValue::Struct(Arc::new(StructArray::new(fields(), columns, None)))
+        ScalarValue::Struct(Arc::new(self.structs(iter::once(numbers))))
+    }
+
+    fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
+        Ok(Arc::new(self.structs(groups)))
     }
 }
 
@@ -127,8 +190,15 @@ mod tests {
 
     const MINUTE: i64 = 60_000_000;
 
+    fn part(since: i64, until: i64, moments: &[i64]) -> Found {
+        Bursts { window: 5 * MINUTE, context: 60 * MINUTE, since, until }.find(moments)
+    }
+
+    /// Of all moments, in one part.
     fn p_value(moments: &[i64]) -> Option<f64> {
-        Bursts { window: 5 * MINUTE, context: 60 * MINUTE }.p_value(moments)
+        let found = part(i64::MIN, i64::MAX, moments);
+        assert_eq!((found.asks, found.open), (moments.len() as i64, Tested::default()));
+        found.settled.p_value.map(|least| (least * found.settled.stretches as f64).min(1.0))
     }
 
     /// As many asks, so many seconds apart.
@@ -152,6 +222,30 @@ mod tests {
         within.extend(asks(90 * MINUTE, 30, 10));
         within.sort_unstable();
         assert!(p_value(&within).expect("a p-value") < 1e-6);
+    }
+
+    #[test]
+    fn parts_that_look_back_settle_what_the_whole_does() {
+        const DAY: i64 = 1440 * MINUTE;
+        let scattered = |n: i64, width: i64| n.wrapping_mul(0x5851_F42D_4C95_7F2D).rem_euclid(width);
+        for count in [3, 20, 200, 2000] {
+            // Over two days, and more often around midnight.
+            let anywhere = (0..count).map(|n| scattered(n, 2 * DAY));
+            let late = (0..count).map(|n| DAY - 200 * MINUTE + scattered(n, 400 * MINUTE));
+            let mut whole: Vec<i64> = anywhere.chain(late).collect();
+            whole.sort_unstable();
+            let wanted = part(0, 2 * DAY, &whole);
+            let (early, late): (Vec<i64>, Vec<i64>) = whole.iter().partition(|moment| **moment < DAY);
+            let memory = early.iter().filter(|moment| **moment >= DAY - 180 * MINUTE);
+            let (early, late) =
+                (part(0, DAY, &early), part(DAY, 2 * DAY, &memory.chain(&late).copied().collect::<Vec<_>>()));
+            assert_eq!(early.asks + late.asks, wanted.asks);
+            assert_eq!(early.settled.stretches + late.settled.stretches, wanted.settled.stretches);
+            let least = [early.settled.p_value, late.settled.p_value].into_iter().flatten().reduce(f64::min);
+            assert_eq!(least, wanted.settled.p_value);
+            assert_eq!(late.open, wanted.open);
+            assert!(count < 100 || early.open.stretches > 0, "nothing is open at midnight");
+        }
     }
 
     #[test]

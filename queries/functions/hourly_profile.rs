@@ -5,17 +5,24 @@
 //! the same hour of the day.
 
 use super::timestamps::{Fold, over_time};
-use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::arrow::array::{ArrayRef, Float64Array, ListArray};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
+use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
+use std::iter;
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600_000_000;
 const HOURS: usize = 24;
 
 pub(super) fn function() -> AggregateUDF {
-    let returns = DataType::List(Arc::new(Field::new_list_field(DataType::Float64, true)));
-    over_time("hourly_profile", vec![], returns, |_| Ok(Profile))
+    over_time("hourly_profile", vec![], DataType::List(field()), |_| Ok(Profile))
+}
+
+fn field() -> FieldRef {
+    Arc::new(Field::new_list_field(DataType::Float64, true))
 }
 
 #[derive(Debug)]
@@ -31,10 +38,20 @@ fn shares(timestamps: &[i64]) -> [f64; HOURS] {
     shares
 }
 
+fn profiles<'a>(groups: impl Iterator<Item = &'a [i64]>) -> ListArray {
+    let shares: Vec<[f64; HOURS]> = groups.map(shares).collect();
+    let ends = OffsetBuffer::from_repeated_length(HOURS, shares.len());
+    let shares = Float64Array::from(shares.into_flattened());
+    ListArray::new(field(), ends, Arc::new(shares), None)
+}
+
 impl Fold for Profile {
     fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        let shares = shares(timestamps).map(|share| ScalarValue::Float64(Some(share)));
-        ScalarValue::List(ScalarValue::new_list_nullable(&shares, &DataType::Float64))
+        ScalarValue::List(Arc::new(profiles(iter::once(timestamps))))
+    }
+
+    fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
+        Ok(Arc::new(profiles(groups)))
     }
 }
 

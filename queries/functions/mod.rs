@@ -9,6 +9,7 @@ mod binomial_at_most;
 mod bursts;
 mod components;
 mod crowded_stretches;
+mod earliest_ids;
 mod expected_entropy;
 mod gap_squares;
 mod hash64;
@@ -25,6 +26,7 @@ mod network;
 mod occasions;
 mod occupancy;
 mod operator;
+mod pause_squares;
 mod poisson_at_least;
 mod poisson_at_most;
 mod prefix_groups;
@@ -84,6 +86,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         bursts::function(),
         components::function(),
         crowded_stretches::function(),
+        earliest_ids::function(),
         gap_squares::function(),
         hourly_profile::function(),
         keyspace_passes::function(),
@@ -92,6 +95,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         median_gap::function(),
         nearest_bits::function(),
         occasions::function(),
+        pause_squares::function(),
         prefix_groups::function(),
         schedule::function(),
         visit_sessions::function(),

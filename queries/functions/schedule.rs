@@ -1,5 +1,8 @@
-//! `schedule(ts, absence, resolution, least) → STRUCT(period, cv, visits, p_value)`: whether the timestamps of a
-//! group, the starts of visits, keep a clock; null for fewer than `least` of them.
+//! `schedule(ts, absence, resolution, least) → STRUCT(gap_squares, period, cv, visits, p_value)`: whether the
+//! timestamps of a group, the starts of visits, keep a clock.
+//!
+//! `gap_squares` is the sum over the squared gaps (s²) between neighbouring timestamps. Everything else is null for
+//! fewer than `least` of them.
 //!
 //! Under the null the visits come independently of each other: what a gap is longer than `absence`, which ends
 //! a visit by definition, is exponential. Two tests look for a clock, and `p_value` counts both:
@@ -42,6 +45,10 @@ const PHASES_FROM: usize = 8;
 const PHASES_TO: usize = 256;
 /// Steps of the grid for each whole number of periods that fits between the first and the last visit.
 const STEPS: f64 = 5.0;
+/// Frequencies whose phases are turned side by side.
+const LANES: usize = 8;
+/// What a gap at least is beyond `absence`, s: less than any clock tells, and more than nothing.
+const LEAST_EXCESS: f64 = 1e-9;
 /// Periods between first and last visit, as a multiple of the gaps: from five visits in four periods to every
 /// other visit missing.
 const PERIODS: (f64, f64) = (0.8, 2.0);
@@ -55,6 +62,7 @@ pub(super) fn function() -> AggregateUDF {
 fn fields() -> Fields {
     let number = |name| Field::new(name, DataType::Float64, true);
     Fields::from(vec![
+        number("gap_squares"),
         number("period"),
         number("cv"),
         Field::new("visits", DataType::Int64, true),
@@ -71,6 +79,17 @@ struct Clock {
     least: usize,
     /// By number of gaps.
     spacings: Vec<Spacings>,
+    /// One gap as a share of them, likewise.
+    shares: Vec<f64>,
+}
+
+/// Gaps in a row: variance with that of the resolution, squared mean beyond the absence, mean and variance.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    spread: f64,
+    excess: f64,
+    mean: f64,
+    variance: f64,
 }
 
 /// What a test found.
@@ -91,13 +110,15 @@ impl Clock {
 
     fn with(absence: f64, resolution: f64, least: usize) -> Self {
         let spacings = (0..=LONGEST_RUN).map(|gaps| Spacings::new(gaps.max(2) as f64)).collect();
-        Self { absence, blur: resolution * resolution / 12.0, least: least.max(3), spacings }
+        let shares = (0..=LONGEST_RUN).map(|gaps| 1.0 / gaps as f64).collect();
+        Self { absence, blur: resolution * resolution / 12.0, least: least.max(3), spacings, shares }
     }
 
     /// The most regular run of visits at `times` (s, ascending, at least `least` of them).
     fn runs(&self, times: &[f64]) -> Found {
-        let shortest = self.least - 1;
-        let mut best = Found { ln_p: 0.0, period: 0.0, cv: 0.0, visits: 0 };
+        let (shortest, longest) = (self.least - 1, LONGEST_RUN.min(times.len() - 1));
+        // Of each number of gaps the run with the least coefficient.
+        let mut regular = [Run { spread: 1.0, excess: 0.0, mean: 0.0, variance: 0.0 }; LONGEST_RUN + 1];
         let mut runs = 0.0;
         for first in 0..times.len() - shortest {
             let (mut squares, last) = (0.0, (first + LONGEST_RUN).min(times.len() - 1));
@@ -109,17 +130,25 @@ impl Clock {
                     continue;
                 }
                 runs += 1.0;
-                let mean = (times[end] - times[first]) / gaps as f64;
-                let variance = (squares / gaps as f64 - mean * mean).max(0.0);
-                let excess = (mean - self.absence).max(f64::MIN_POSITIVE);
-                let ln_p = self.spacings[gaps].ln_p((variance + self.blur).sqrt() / excess);
-                if ln_p < best.ln_p || best.visits == 0 {
-                    best = Found { ln_p, period: mean, cv: variance.sqrt() / mean, visits: gaps + 1 };
+                let mean = (times[end] - times[first]) * self.shares[gaps];
+                let variance = (squares * self.shares[gaps] - mean * mean).max(0.0);
+                let excess = (mean - self.absence).max(LEAST_EXCESS);
+                let run = Run { spread: variance + self.blur, excess: excess * excess, mean, variance };
+                let best = &mut regular[gaps];
+                if run.spread * best.excess < best.spread * run.excess {
+                    *best = run;
                 }
             }
         }
-        best.ln_p = (best.ln_p + f64::ln(runs)).min(0.0);
-        best
+        let found = (shortest..=longest).map(|gaps| {
+            let Run { spread, excess, mean, variance } = regular[gaps];
+            let ln_p = self.spacings[gaps].ln_p((spread / excess).sqrt());
+            Found { ln_p, period: mean, cv: variance.sqrt() / mean, visits: gaps + 1 }
+        });
+        // Of equals the shortest.
+        let best = found.reduce(|best, found| if found.ln_p < best.ln_p { found } else { best });
+        let best = best.unwrap_or(Found { ln_p: 0.0, period: 0.0, cv: 0.0, visits: 0 });
+        Found { ln_p: (best.ln_p + f64::ln(runs)).min(0.0), ..best }
     }
 
     /// The period that the phases of visits at `times` agree on most.
@@ -135,17 +164,30 @@ impl Clock {
         let tried = (last - first + 1.0) as usize;
         let inner = &times[1..times.len() - 1];
         // Each visit is a hand that turns by the same angle from one frequency to the next.
-        let (mut sines, mut cosines) = (vec![0.0; tried], vec![0.0; tried]);
+        let padded = tried.next_multiple_of(LANES);
+        let (mut sines, mut cosines) = (vec![0.0; padded], vec![0.0; padded]);
         for time in inner {
             let angle = |steps: f64| (TAU * (time - times[0]) * step * steps).sin_cos();
-            let ((mut sin, mut cos), (turn_sin, turn_cos)) = (angle(first), angle(1.0));
-            for (sines, cosines) in sines.iter_mut().zip(&mut cosines) {
-                *sines += sin;
-                *cosines += cos;
-                (sin, cos) = (sin * turn_cos + cos * turn_sin, cos * turn_cos - sin * turn_sin);
+            let (mut hand, turn) = (angle(first), angle(1.0));
+            let (mut sin, mut cos) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                (sin[lane], cos[lane]) = hand;
+                hand = (hand.0 * turn.1 + hand.1 * turn.0, hand.1 * turn.1 - hand.0 * turn.0);
+            }
+            let (turn_sin, turn_cos) = angle(LANES as f64);
+            let (sines, cosines) = (sines.as_chunks_mut::<LANES>().0, cosines.as_chunks_mut::<LANES>().0);
+            for (sines, cosines) in sines.iter_mut().zip(cosines) {
+                for lane in 0..LANES {
+                    sines[lane] += sin[lane];
+                    cosines[lane] += cos[lane];
+                    (sin[lane], cos[lane]) = (
+                        sin[lane] * turn_cos + cos[lane] * turn_sin,
+                        cos[lane] * turn_cos - sin[lane] * turn_sin,
+                    );
+                }
             }
         }
-        let lengths = sines.iter().zip(&cosines).map(|(sin, cos)| f64::hypot(*sin, *cos));
+        let lengths = sines.iter().zip(&cosines).take(tried).map(|(sin, cos)| (sin * sin + cos * cos).sqrt());
         let (index, length) = lengths.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let n = inner.len() as f64;
         let ln_p = (rayleigh_test::ln_p(n, length.min(n)) + f64::ln(tried as f64)).min(0.0);
@@ -169,19 +211,37 @@ impl Clock {
     }
 }
 
+impl Clock {
+    fn structs<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> StructArray {
+        let seconds = |ts: i64| ts as f64 / 1e6;
+        let squares = |timestamps: &[i64]| {
+            let gaps = timestamps.windows(2).map(|pair| seconds(pair[1] - pair[0]));
+            gaps.fold(0.0, |sum, gap| sum + gap * gap)
+        };
+        let judged = groups.map(|timestamps| (squares(timestamps), self.judge(timestamps)));
+        let (squares, found): (Vec<f64>, Vec<_>) = judged.unzip();
+        let numbers = |number: fn(&Found) -> f64| -> ArrayRef {
+            Arc::new(found.iter().map(|found| found.as_ref().map(number)).collect::<Float64Array>())
+        };
+        let visits = found.iter().map(|found| found.map(|found| found.visits as i64));
+        let columns = vec![
+            Arc::new(Float64Array::from(squares)) as ArrayRef,
+            numbers(|found| found.period),
+            numbers(|found| found.cv),
+            Arc::new(visits.collect::<Int64Array>()),
+            numbers(|found| found.ln_p.exp()),
+        ];
+        StructArray::new(fields(), columns, None)
+    }
+}
+
 impl Fold for Clock {
     fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        let Some(found) = self.judge(timestamps) else {
-            return ScalarValue::Struct(Arc::new(StructArray::new_null(fields(), 1)));
-        };
-        let number = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
-        let columns = vec![
-            number(found.period),
-            number(found.cv),
-            Arc::new(Int64Array::from(vec![found.visits as i64])),
-            number(found.ln_p.exp()),
-        ];
-        ScalarValue::Struct(Arc::new(StructArray::new(fields(), columns, None)))
+        ScalarValue::Struct(Arc::new(self.structs(std::iter::once(timestamps))))
+    }
+
+    fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
+        Ok(Arc::new(self.structs(groups)))
     }
 }
 

@@ -58,6 +58,17 @@ pub(super) fn over_rows<F: Fold, const N: usize>(
     returns: DataType,
     fold: fn(&AccumulatorArgs) -> Result<F>,
 ) -> AggregateUDF {
+    over_words::<F, N>(name, row.into(), constants, returns, fold)
+}
+
+/// The same, where a column may be an id: its 20 bytes are three numbers of the row, in its order.
+pub(super) fn over_words<F: Fold, const N: usize>(
+    name: &'static str,
+    row: Vec<DataType>,
+    constants: Vec<DataType>,
+    returns: DataType,
+    fold: fn(&AccumulatorArgs) -> Result<F>,
+) -> AggregateUDF {
     let arguments = row.into_iter().chain(constants).collect();
     let signature = Signature::exact(arguments, Volatility::Immutable);
     AggregateUDF::from(OverRows::<F, N> { name, signature, returns, fold })
@@ -268,13 +279,13 @@ struct Input<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Input<'a, N> {
-    /// The first `N` of `values`; what follows are constants.
+    /// The first of `values` that come to `N` numbers; what follows are constants.
     fn new(values: &[ArrayRef], filter: Option<&'a BooleanArray>) -> Self {
-        let columns = std::array::from_fn(|column| {
-            let data = values[column].to_data();
-            let bits = ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len());
-            (bits, values[column].nulls().cloned())
+        let mut columns = values.iter().flat_map(|column| {
+            let nulls = column.nulls().cloned();
+            numbers(column).into_iter().map(move |numbers| (numbers, nulls.clone()))
         });
+        let columns = std::array::from_fn(|_| columns.next().unwrap_or_default());
         Self { columns, filter }
     }
 
@@ -284,6 +295,35 @@ impl<'a, const N: usize> Input<'a, N> {
             self.columns.iter().all(|(_, nulls)| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)));
         (given && keeps(self.filter, row)).then(|| std::array::from_fn(|column| self.columns[column].0[row]))
     }
+}
+
+/// The numbers of 64 bits that a column consists of.
+fn numbers(column: &ArrayRef) -> Vec<ScalarBuffer<i64>> {
+    match column.as_fixed_size_binary_opt() {
+        Some(ids) => (0..ID_WORDS).map(|word| ids.iter().map(|id| id_word(id, word)).collect()).collect(),
+        None => {
+            let data = column.to_data();
+            vec![ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len())]
+        }
+    }
+}
+
+/// Numbers that an id comes to.
+pub(super) const ID_WORDS: usize = 3;
+const ID_BYTES: usize = 20;
+
+/// Eight bytes of an id, or what is left of it, so that numbers have the order of ids.
+fn id_word(id: Option<&[u8]>, word: usize) -> i64 {
+    let mut bytes = [0; 8];
+    let part = id.unwrap_or_default().chunks(bytes.len()).nth(word).unwrap_or_default();
+    bytes[..part.len()].copy_from_slice(part);
+    i64::from_be_bytes(bytes) ^ i64::MIN
+}
+
+/// The id that three numbers were made of.
+pub(super) fn id(words: &[i64]) -> [u8; ID_BYTES] {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| (word ^ i64::MIN).to_be_bytes()).collect();
+    std::array::from_fn(|byte| bytes.get(byte).copied().unwrap_or(0))
 }
 
 /// Whether the filter of an aggregate lets a row through.

@@ -12,37 +12,28 @@ WITH totals AS (
     GROUP BY infohash
     HAVING sum(total_events) >= $min_events
 ),
-audiences AS (
-    SELECT infohash,
-           count(DISTINCT hash64(operator)) AS unique_ips,
-           count(DISTINCT asn) AS unique_asns
-    FROM derived.pair_days
-    GROUP BY infohash
-),
--- The gap between two days joins the last lookup of the one to the first of the other.
-nights AS (
-    SELECT infohash, operator, lookups, first_lookup, last_lookup, gap_squares,
-           seconds(first_lookup - lag(last_lookup) OVER (
-               PARTITION BY infohash, operator ORDER BY first_lookup
-           )) AS night
-    FROM derived.pair_days
-    WHERE lookups > 0
-),
-rhythms AS (
-    SELECT infohash,
+pairs AS (
+    SELECT pair_days.infohash,
+           operator,
            sum(lookups) - 1 AS gaps,
            seconds(max(last_lookup) - min(first_lookup)) AS span,
-           sum(gap_squares) + coalesce(sum(night * night), 0) AS squares
-    FROM nights
-    GROUP BY infohash, operator
-    HAVING sum(lookups) - 1 >= $min_gaps
+           sum(gap_squares) + pause_squares(first_lookup, last_lookup) AS squares
+    FROM derived.pair_days
+    JOIN totals ON pair_days.infohash = totals.infohash
+    GROUP BY pair_days.infohash, operator
 ),
--- Population variance over squared mean, from n, Σgap and Σgap².
-regularity AS (
+-- Periodicity from population variance over squared mean, of n gaps by Σgap and Σgap².
+audiences AS (
     SELECT infohash,
-           max(1 - sqrt(greatest(gaps * squares / (span * span) - 1, 0))) AS periodicity
-    FROM rhythms
-    WHERE span > 0
+           count(*) AS unique_ips,
+           max(CASE WHEN gaps >= $min_gaps AND span > 0
+                    THEN 1 - sqrt(greatest(gaps * squares / (span * span) - 1, 0)) END) AS periodicity
+    FROM pairs
+    GROUP BY infohash
+),
+systems AS (
+    SELECT infohash, count(DISTINCT asn) AS unique_asns
+    FROM derived.pair_days
     GROUP BY infohash
 ),
 profiles AS (
@@ -61,7 +52,7 @@ profiles AS (
            CAST(lookup_count AS DOUBLE) / (lookup_count + announce_count) AS observer_score
     FROM totals
     JOIN audiences ON totals.infohash = audiences.infohash
-    LEFT JOIN regularity ON totals.infohash = regularity.infohash
+    JOIN systems ON totals.infohash = systems.infohash
 ),
 labelled AS (
     SELECT *, array_compact(make_array(

@@ -7,9 +7,7 @@
 //!
 //! # Null
 //! * `burst_activity`: the lookups of an infohash come independently, at a rate that holds within an hour of the
-//!   fullest five minutes on either side (`bursts` in `queries/functions`, the scan statistic of Wallenstein and
-//!   Neff). Retransmissions do not count: a presence gets a query of a lookup `sends` times at most, and
-//!   what is beyond that counts as asked again.
+//!   fullest five minutes on either side: the least p-value of `hash_bursts`, times the number of its stretches.
 //! * `observer_target`, `dead_swarm`: of the operators that ask for an infohash as many announce it as of those of
 //!   all other infohashes at the same exposure (see `hash_audiences`), or as the rule's ratio where that is
 //!   less: binomial tail. Where fewer than `least_announces` operators are expected to announce, or the rate is
@@ -43,14 +41,6 @@ pub const TABLE: Table = Table {
     retention: Retention::Subjects(&["infohash", "label"]),
     families: Some("label"),
     parameters: parameters! {
-        /// Length of the window that looks for bursts, as in `hash_days`. Raising it finds slower rushes.
-        burst_window: Duration = 300 ["s"];
-        /// Time before and after that a window is held against. Interest changes by the hour. Raising it takes
-        /// evenings for bursts.
-        burst_context: Duration = 3600 ["s"];
-        /// Queries that one presence gets of one lookup at most: the first and two retransmissions. Raising it
-        /// misses who asks again and again.
-        sends: Count = 3 ["queries"];
         /// Share of announcing operators that `observer_target` is held against, as in the profiles. Raising it
         /// asks for fewer announces than swarms show.
         observer_ratio: Ratio = 0.05 ["0–1"];

@@ -1,11 +1,20 @@
-WITH asked AS (
-    SELECT encode(target, 'hex') AS infohash,
-           bursts(lookup_start, lookup_end, greatest(raw_events / ($sends * presences_hit), 1),
-                  $burst_window, $burst_context) AS burst
-    FROM derived.lookups
-    WHERE method = 'get_peers' AND target IS NOT NULL AND NOT continued AND presences_hit > 0
-    GROUP BY target
-    HAVING count(*) > 1 OR sum(raw_events) > $sends
+-- Stretches that are open at midnight are tested by the next day, where it is held.
+WITH held AS (
+    SELECT DISTINCT day FROM derived.hash_bursts
+),
+asked AS (
+    SELECT encode(infohash, 'hex') AS infohash,
+           sum(asks) AS asks,
+           CASE WHEN sum(stretches) > 0 THEN least(min(p_value) * sum(stretches), 1) END AS p_value
+    FROM (
+        SELECT infohash,
+               asks,
+               CASE WHEN next.day IS NULL THEN stretches + open_stretches ELSE stretches END AS stretches,
+               CASE WHEN next.day IS NULL THEN least(p_value, open_p_value) ELSE p_value END AS p_value
+        FROM derived.hash_bursts AS bursts
+        LEFT JOIN held AS next ON bursts.day + INTERVAL '1 day' = next.day
+    )
+    GROUP BY infohash
 ),
 -- How many autonomous systems have how many interests, an interest being an operator and an infohash.
 capped AS (
@@ -42,7 +51,7 @@ profiles AS (
            operators, announcing, audiences.located, exposure_bits,
            CASE WHEN reference >= $least_reference THEN least(announce_rate, $observer_ratio) END AS observer_rate,
            CASE WHEN reference >= $least_reference THEN least(announce_rate, $dead_ratio) END AS dead_rate,
-           burst, spread.p_value AS spread_p, pairs, clocks.p_value AS clock_p, explained_by
+           asks, asked.p_value AS burst_p, spread.p_value AS spread_p, pairs, clocks.p_value AS clock_p, explained_by
     FROM derived.hash_behavior_profiles AS profiles
     LEFT JOIN derived.hash_audiences AS audiences ON profiles.infohash = audiences.infohash
     LEFT JOIN asked ON profiles.infohash = asked.infohash
@@ -54,8 +63,8 @@ labels AS (
     SELECT infohash, classifications, first_seen, last_seen, exposure_bits,
            unnest(make_array(
                named_struct(
-                   'label', 'burst_activity', 'n', coalesce(burst['n'], 0), 'expected', CAST(NULL AS DOUBLE),
-                   'p_value', burst['p_value'], 'explained_by', CAST(NULL AS VARCHAR)
+                   'label', 'burst_activity', 'n', coalesce(asks, 0), 'expected', CAST(NULL AS DOUBLE),
+                   'p_value', burst_p, 'explained_by', CAST(NULL AS VARCHAR)
                ),
                named_struct(
                    'label', 'observer_target', 'n', coalesce(operators, 0), 'expected', operators * observer_rate,

@@ -17,13 +17,15 @@ WITH days AS (
     FROM derived.operator_days
     GROUP BY operator
 ),
-prefixes AS (
-    SELECT operator,
-           leading_bits(infohash, 8) AS prefix,
-           count(DISTINCT hash64(infohash)) AS hashes,
-           sum(lookups) AS lookups
+pairs AS (
+    SELECT operator, infohash, sum(lookups) AS lookups
     FROM derived.pair_days
     WHERE NOT upkeep
+    GROUP BY operator, infohash
+),
+prefixes AS (
+    SELECT operator, leading_bits(infohash, 8) AS prefix, count(*) AS hashes, sum(lookups) AS lookups
+    FROM pairs
     GROUP BY operator, leading_bits(infohash, 8)
 ),
 -- −Σ p·log2 p with p = hashes / total.

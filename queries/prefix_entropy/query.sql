@@ -1,17 +1,13 @@
 WITH pairs AS (
-    SELECT operator,
-           infohash,
-           min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen,
-           min(asn) AS asn,
-           min(country) AS country
+    SELECT operator, infohash
     FROM derived.pair_days
     WHERE NOT upkeep
     GROUP BY operator, infohash
 ),
-interest AS (
-    SELECT *, count(*) OVER (PARTITION BY operator) AS hashes
+interests AS (
+    SELECT operator, count(*) AS hashes
     FROM pairs
+    GROUP BY operator
 ),
 upkeepers AS (
     SELECT operator, count(DISTINCT hash64(infohash)) AS upkeep_hashes
@@ -20,25 +16,30 @@ upkeepers AS (
     GROUP BY operator
 ),
 operators AS (
-    SELECT operator,
-           count(*) AS unique_hashes,
-           CASE WHEN count(*) >= $fine_hashes THEN 12 ELSE 8 END AS prefix_bits,
+    SELECT pair_days.operator,
+           min(hashes) AS unique_hashes,
+           CASE WHEN min(hashes) >= $fine_hashes THEN 12 ELSE 8 END AS prefix_bits,
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
            min(country) AS country
-    FROM interest
-    WHERE hashes >= $min_hashes
-    GROUP BY operator
+    FROM derived.pair_days
+    JOIN interests ON pair_days.operator = interests.operator
+    WHERE hashes >= $min_hashes AND NOT upkeep
+    GROUP BY pair_days.operator
+),
+tested_pairs AS (
+    SELECT pairs.operator, infohash, unique_hashes, prefix_bits
+    FROM pairs
+    JOIN operators ON pairs.operator = operators.operator
 ),
 counts AS (
-    SELECT interest.operator,
+    SELECT operator,
            unique_hashes,
            leading_bits(infohash, prefix_bits) AS prefix,
            CAST(count(*) AS DOUBLE) AS hashes
-    FROM interest
-    JOIN operators ON interest.operator = operators.operator
-    GROUP BY interest.operator, unique_hashes, leading_bits(infohash, prefix_bits)
+    FROM tested_pairs
+    GROUP BY operator, unique_hashes, leading_bits(infohash, prefix_bits)
 ),
 spectra AS (
     SELECT operator,
@@ -52,7 +53,8 @@ spectra AS (
 -- What anybody asks for, by prefix: where the infohashes are, and where the presences see them.
 seen AS (
     SELECT infohash, bool_or(hashes < $min_hashes) AS referred
-    FROM interest
+    FROM pairs
+    JOIN interests ON pairs.operator = interests.operator
     GROUP BY infohash
 ),
 prefixes AS (
@@ -116,9 +118,8 @@ draws AS (
            cells,
            independent_cells,
            row_number() OVER (PARTITION BY operator ORDER BY hash64(infohash), infohash) AS draw
-    FROM interest
+    FROM tested_pairs
     CROSS JOIN grid
-    WHERE hashes >= $min_hashes
 ),
 occupied AS (
     SELECT operator,

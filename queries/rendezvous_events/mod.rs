@@ -8,9 +8,8 @@
 //! * `SCHEDULED`: at least `min_visits` visits to one infohash whose intervals vary by at most `max_cv` of
 //!   their mean (`by_rule`), or visits whose clock is significant although some are missing. One row a pair.
 //! * `RETURN_VISIT`: two visits or more without such a rhythm. One row a pair, descriptive.
-//! * `CROSS_HASH`: at least `cross_hashes` infohashes within `cross_window`. One row an occasion, which is
-//!   as long as it can be: windows that share a visit make one. Upkeep of routing tables (see
-//!   `pair_days`) takes no part.
+//! * `CROSS_HASH`: several infohashes gone through at one stretch (see `cross_hash_days`), upkeep of routing tables
+//!   left out. One row an occasion, whether or not it goes on after midnight.
 //!
 //! Intervals lie between the starts of visits; their spread is the population standard deviation.
 //! The `confidence` of a schedule is the lesser of 1 − `cv` and 1 − 1/(2n): five visits, every 24 hours
@@ -75,12 +74,6 @@ pub const TABLE: Table = Table {
         /// `SCHEDULED` up to this coefficient of variation of the intervals. Raising it lets looser
         /// clocks in, and with them ever more chance.
         max_cv: Ratio = 0.3 ["SD / mean"];
-        /// Time in which the infohashes of a `CROSS_HASH` follow each other. Raising it joins separate
-        /// errands of one evening.
-        cross_window: Duration = 7200 ["s"];
-        /// Different infohashes that a `CROSS_HASH` needs within that time. Raising it misses short
-        /// lists; lowering it finds everybody with a handful of torrents.
-        cross_hashes: Count = 5 ["infohashes"];
         /// Infohashes that a row of `CROSS_HASH` names, the first ones visited. Raising it makes the rows of
         /// crawlers long; `n` counts all of them.
         listed_hashes: Count = 100 ["infohashes"];
@@ -98,6 +91,9 @@ pub const TABLE: Table = Table {
         /// nobody else asks for and nobody asks for twice is upkeep as well. By chance one in 256 is
         /// near. Raising it leaves the upkeep of clients with many torrents unexplained.
         upkeep_share: Ratio = 0.1 ["0–1"];
+        /// Infohashes of an occasion that others ask for on the same day, or the operator again, from which on it is
+        /// no upkeep. Raising it takes interests of clients with few torrents for upkeep.
+        again_hashes: Count = 5 ["infohashes"];
         /// Node ids within one clock hour from which on an address is shared. Two are a client that
         /// started anew. Raising it leaves small translators unexplained.
         shared_ids: Count = 3 ["ids"];

@@ -10,7 +10,6 @@ WITH pairs AS (
            min(visit_start) FILTER (WHERE NOT continued) AS first_start,
            max(visit_start) FILTER (WHERE NOT continued) AS last_start,
            max(visit_end) AS last_seen,
-           gap_squares(visit_start) FILTER (WHERE NOT continued) AS gap_squares,
            schedule(visit_start, $visit_gap, $resolution, $tested_visits) FILTER (WHERE NOT continued) AS clock,
            min(asn) AS asn,
            min(country) AS country
@@ -29,7 +28,7 @@ rhythms AS (
     SELECT pairs.*, querier_ids,
            seconds(last_start - first_start) / (visits - 1) AS mean,
            sqrt(greatest(
-               gap_squares / (visits - 1) - power(seconds(last_start - first_start) / (visits - 1), 2), 0
+               clock['gap_squares'] / (visits - 1) - power(seconds(last_start - first_start) / (visits - 1), 2), 0
            )) AS sd
     FROM pairs
     LEFT JOIN shared ON pairs.operator = shared.operator
@@ -100,53 +99,44 @@ schedules AS (
                 THEN coalesce(min(q_best) OVER (ORDER BY corrected DESC NULLS LAST), 1) END AS q_value
     FROM discoveries
 ),
--- Upkeep of routing tables is no interest: near the querier's id, and nobody else asks for it.
-interests AS (
-    SELECT operator, infohash, bool_and(near_own_id) AS near_own_id, sum(visits) AS visits,
-           count(*) OVER (PARTITION BY infohash) AS operators
-    FROM derived.pair_days
-    GROUP BY operator, infohash
-),
-looks AS (
-    SELECT visits.operator, visits.infohash, visit_start, visit_end, announces, raw_events, solo, asn,
-           country, operators > 1 OR interests.visits > 1 AS again
-    FROM derived.visits AS visits
-    JOIN interests ON visits.operator = interests.operator AND visits.infohash = interests.infohash
-    WHERE NOT continued AND lookups > 0 AND NOT (near_own_id AND operators = 1)
-),
-crowds AS (
-    SELECT operator,
-           unnest(crowded_stretches(visit_start, hash64(infohash), $cross_window, $cross_hashes)) AS stretch
-    FROM looks
-    GROUP BY operator
+-- A stretch that goes on after midnight is one occasion with what it goes on from.
+stretches AS (
+    SELECT operator, stretch_start,
+           coalesce(
+               max(CASE WHEN NOT continues THEN stretch_start END) OVER (PARTITION BY operator ORDER BY stretch_start),
+               min(stretch_start) OVER (PARTITION BY operator)
+           ) AS occasion
+    FROM (SELECT DISTINCT operator, stretch_start, continues FROM derived.cross_hash_days)
 ),
 members AS (
-    SELECT looks.operator,
-           stretch['first'] AS first_start,
-           infohash,
-           count(*) AS visits,
-           count(*) FILTER (WHERE solo) AS solo_visits,
-           count(*) FILTER (WHERE announces > 0) AS announcing_visits,
+    SELECT hashes.operator, occasion, infohash,
+           sum(visits) AS visits,
+           sum(solo_visits) AS solo_visits,
+           sum(announcing_visits) AS announcing_visits,
            sum(announces) AS announces,
            sum(raw_events) AS raw_events,
-           min(visit_start) AS hash_start,
-           max(visit_start) AS last_start,
-           max(visit_end) AS last_seen,
+           bool_or(company) AS company,
+           min(first_start) AS hash_start,
+           max(last_start) AS last_start,
+           max(last_seen) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country,
-           bool_or(again) AS again
-    FROM looks
-    JOIN crowds ON looks.operator = crowds.operator
-     AND visit_start BETWEEN stretch['first'] AND stretch['last']
-    GROUP BY looks.operator, stretch['first'], infohash
+           min(country) AS country
+    FROM derived.cross_hash_days AS hashes
+    JOIN stretches ON hashes.operator = stretches.operator AND hashes.stretch_start = stretches.stretch_start
+    GROUP BY hashes.operator, occasion, infohash
+),
+-- Others ask for it as well, or the operator does again.
+interests AS (
+    SELECT operator, infohash, bool_or(company) OR sum(visits) > 1 AS again
+    FROM members
+    GROUP BY operator, infohash
 ),
 occasions AS (
-    SELECT operator,
-           first_start,
-           array_slice(array_agg(encode(infohash, 'hex') ORDER BY hash_start, infohash), 1, $listed_hashes) AS infohashes,
+    SELECT members.operator,
+           occasion AS first_start,
+           earliest_ids(hash_start, members.infohash, $listed_hashes) AS infohashes,
            count(*) AS n,
            count(*) FILTER (WHERE again) AS again,
-           count(*) FILTER (WHERE fresh) AS fresh,
            count(*) FILTER (WHERE visits > 1 OR solo_visits = 0) AS repeated,
            sum(visits) AS visits,
            sum(solo_visits) AS solo_visits,
@@ -157,47 +147,50 @@ occasions AS (
            max(last_seen) AS last_seen,
            min(asn) AS asn,
            min(country) AS country
-    FROM (
-        SELECT *, row_number() OVER (PARTITION BY operator, infohash ORDER BY first_start) = 1 AS fresh
-        FROM members
-    )
-    GROUP BY operator, first_start
+    FROM members
+    JOIN interests ON members.operator = interests.operator AND members.infohash = interests.infohash
+    GROUP BY members.operator, occasion
 ),
 -- All occasions of an operator together, slots being every infohash on every occasion.
 rounds AS (
-    SELECT occasions.*,
-           CASE
-               WHEN announces > 0 AND CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
-                   THEN 'client_reannounce'
-               WHEN again < $cross_hashes AND upkeep >= $upkeep_share THEN 'bucket_refresh'
-               WHEN querier_ids >= $shared_ids THEN 'shared_ip'
-           END AS explained,
-           sum(fresh) OVER operators * count(*) OVER operators AS slots,
-           sum(n) OVER operators AS seen,
-           sum(repeated) OVER operators AS all_repeated,
-           coalesce(querier_ids < $shared_ids, true) AND sum(announces) OVER operators = 0
-               AND count(*) OVER operators >= $tested_occasions AS tested,
-           row_number() OVER (PARTITION BY occasions.operator ORDER BY first_start) = 1 AS best
+    SELECT operator, count(*) AS occasions, sum(n) AS seen, sum(repeated) AS repeated, sum(announces) AS announces
     FROM occasions
-    LEFT JOIN shared ON occasions.operator = shared.operator
-    WINDOW operators AS (PARTITION BY occasions.operator)
+    GROUP BY operator
+),
+listed AS (
+    SELECT operator, count(*) AS hashes
+    FROM interests
+    GROUP BY operator
 ),
 passes AS (
-    SELECT *,
-           CASE WHEN NOT tested THEN NULL
-                WHEN seen < $return_share * slots THEN 1
-                ELSE single_pass_test(slots, slots - seen, all_repeated) END AS p_value
+    SELECT rounds.operator, upkeep, querier_ids, seen, repeated, hashes * occasions AS slots,
+           coalesce(querier_ids < $shared_ids, true) AND announces = 0 AND occasions >= $tested_occasions AS tested
     FROM rounds
+    JOIN listed ON rounds.operator = listed.operator
+    LEFT JOIN shared ON rounds.operator = shared.operator
 ),
 lists AS (
     SELECT *,
-           max(q_best) OVER (PARTITION BY operator) AS q_value
+           benjamini_hochberg(p_value) OVER () AS q_value,
+           count(p_value) OVER () AS tests
     FROM (
         SELECT *,
-               benjamini_hochberg(CASE WHEN best THEN p_value END) OVER () AS q_best,
-               count(p_value) FILTER (WHERE best) OVER () AS tests
+               CASE WHEN NOT tested THEN NULL
+                    WHEN seen < $return_share * slots THEN 1
+                    ELSE single_pass_test(slots, slots - seen, repeated) END AS p_value
         FROM passes
     )
+),
+listings AS (
+    SELECT occasions.*, tested, p_value, q_value, tests,
+           CASE
+               WHEN announces > 0 AND CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
+                   THEN 'client_reannounce'
+               WHEN again < $again_hashes AND upkeep >= $upkeep_share THEN 'bucket_refresh'
+               WHEN querier_ids >= $shared_ids THEN 'shared_ip'
+           END AS explained
+    FROM occasions
+    JOIN lists ON occasions.operator = lists.operator
 ),
 findings AS (
     SELECT CASE WHEN by_rule OR coalesce(q_value <= $false_discovery, false)
@@ -223,7 +216,7 @@ findings AS (
            CASE WHEN explained IS NULL THEN q_value END,
            CASE WHEN explained IS NULL AND tested THEN tests END,
            explained
-    FROM lists
+    FROM listings
 )
 SELECT kind,
        by_rule,
