@@ -9,6 +9,7 @@ use crate::party::Party;
 use crate::period::{Moment, Period};
 use crate::report::{Format, List, Rows, Sort, infohash};
 use anyhow::Result;
+use bytesize::ByteSize;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use datafusion::common::ScalarValue;
 use queries::{Argument, View};
@@ -85,6 +86,11 @@ fn command() -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help("TOML file with thresholds and engine settings; `analyze config` prints one");
+    let memory = Arg::new("memory")
+        .long("memory")
+        .value_name("SIZE")
+        .value_parser(value_parser!(ByteSize))
+        .help("Memory that queries may use before they spill to disk: 512MiB, 4GiB [default: 2GiB]");
     let format = Arg::new("format")
         .long("format")
         .value_name("FORMAT")
@@ -167,6 +173,7 @@ fn command() -> Command {
         .arg(data.global(true))
         .arg(config.global(true))
         .arg(actors.global(true))
+        .arg(memory.global(true))
         .arg(format.global(true))
         .subcommand(compute)
         .subcommand(report)
@@ -249,9 +256,13 @@ fn flag(view: &'static View) -> Arg {
 fn options(matches: &ArgMatches) -> Result<Options> {
     let path = |name| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
     let format = matches.get_one::<Format>("format").copied().unwrap_or_default();
+    let mut config = Config::load(path("config"), path("actors"))?;
+    if let Some(size) = given(matches, "memory") {
+        config.set_memory(size);
+    }
     Ok(Options {
         data: path("data").map(PathBuf::from).unwrap_or_default(),
-        config: Config::load(path("config"), path("actors"))?,
+        config,
         format,
         rows: rows(matches, format)?,
         period: Period {

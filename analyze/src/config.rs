@@ -7,6 +7,7 @@ use crate::actors::Actors;
 use crate::digest::Digest;
 use crate::error::Failure;
 use anyhow::{Context, Result};
+use bytesize::ByteSize;
 use datafusion::common::ScalarValue;
 use queries::{Kind, Parameter, Table, Value};
 use std::collections::BTreeMap;
@@ -123,6 +124,12 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Sets the memory of the engine in place of what the file says.
+    pub fn set_memory(&mut self, size: ByteSize) {
+        let mib = i64::try_from(size.as_u64() >> 20).unwrap_or(i64::MAX).max(1);
+        self.set.insert((ENGINE, MEMORY_MIB.name), Value::Whole(mib));
     }
 
     /// The parties that the user has named.

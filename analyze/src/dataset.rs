@@ -7,6 +7,7 @@
 use crate::digest::Digest;
 use crate::error::Failure;
 use crate::inputs::Inputs;
+use crate::plan::{Source, Tier};
 use anyhow::{Context, Result, bail};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -204,6 +205,16 @@ impl Dataset {
     #[must_use]
     pub fn derived(&self, table: &str) -> &[DataFile] {
         self.derived.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// The readable files of `source`.
+    #[must_use]
+    pub fn files(&self, source: Source) -> &[DataFile] {
+        match source.tier {
+            Tier::Captured => self.captured(source.name),
+            Tier::Derived => self.derived(source.name),
+            Tier::User => &[],
+        }
     }
 
     /// Files of days whose queries are gone, which leave with them.

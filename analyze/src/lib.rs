@@ -2,9 +2,9 @@
 //! their results as Parquet beside them, and shows what they found.
 //!
 //! Data flows in one direction: [`dataset`] lists files, [`plan`] orders the tables, [`run`]
-//! computes what is stale ([`inputs`]) in sessions made by [`session`], [`report`] formats. [`actors`] adds what
-//! the user knows. Commands stand in [`command`], one file each. Nothing here knows a particular
-//! detector.
+//! computes what is stale ([`inputs`]) in sessions made by [`session`], which share [`memory`], [`report`]
+//! formats. [`actors`] adds what the user knows. Commands stand in [`command`], one file each. Nothing here
+//! knows a particular detector.
 
 pub mod actors;
 pub mod cli;
@@ -17,6 +17,7 @@ pub mod files;
 pub mod inputs;
 pub mod job;
 mod lock;
+pub mod memory;
 mod once;
 pub mod party;
 pub mod period;

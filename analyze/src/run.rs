@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::inputs::{Change, Inputs};
 use crate::job::{self, Job};
 use crate::lock::Lock;
+use crate::memory::{self, TooLittle};
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result};
@@ -129,7 +130,9 @@ impl<'a> Runner<'a> {
             }
             dataset.delete_retired()?;
             match self.work(dataset, stale).await {
-                Err(error) if dataset.set_damaged_aside() == 0 => return Err(error),
+                Err(error) if error.is::<TooLittle>() || dataset.set_damaged_aside() == 0 => {
+                    return Err(error);
+                }
                 Err(_) => {}
                 Ok(()) => return Ok(done),
             }
@@ -184,7 +187,13 @@ impl<'a> Runner<'a> {
             }
             let Some(finished) = running.join_next().await else { break };
             let (part, path) = finished?;
-            dataset.refresh(part.table.name, path?, part.day)?;
+            let path = path.map_err(|error| {
+                let sources = self.plan.sources(part.table.name).iter();
+                let files = sources.flat_map(|source| dataset.files(*source));
+                let files = files.filter(|file| self.reads(part, file.day, file.hour));
+                memory::explain(error, &engine, &part.to_string(), files)
+            })?;
+            dataset.refresh(part.table.name, path, part.day)?;
             under_way.retain(|other| !other.is(part));
             bar.inc(1);
         }
@@ -241,8 +250,13 @@ impl<'a> Runner<'a> {
             })?;
         }
         for table in in_memory {
-            let rows = job::query(context, table, self.config.bind(table)).await?.cache().await?;
             let source = Source { tier: Tier::Derived, name: table.name };
+            let rows =
+                async { Ok(job::query(context, table, self.config.bind(table)).await?.cache().await?) };
+            let rows = rows.await.map_err(|error| {
+                let files = self.plan.sources(table.name).iter().flat_map(|source| dataset.files(*source));
+                memory::explain(error, &self.config.engine(), &source.to_string(), files)
+            })?;
             session::register(context, source, rows.into_view())?;
         }
         Ok(())

@@ -3,15 +3,21 @@
 use crate::config::{Config, Engine};
 use crate::dataset::{DataFile, Dataset};
 use crate::files::{Files, Partitioning};
+use crate::memory::Pool;
 use crate::plan::{Source, Tier};
 use anyhow::{Context, Result};
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
+
+/// What the engine wants to have set aside for merging before it sorts, in each thread and of every sort: no
+/// more than its default of 10 MiB, and of a small pool so small a part that several sorts find room.
+const SORT_SHARE: usize = 64;
+const SORT_MOST: usize = 10 << 20;
 
 /// The memory and the disk that sessions share.
 ///
@@ -19,7 +25,7 @@ use std::sync::Arc;
 /// When it cannot be set up.
 pub fn runtime(engine: &Engine) -> Result<Arc<RuntimeEnv>> {
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(engine.memory_mib << 20)))
+        .with_memory_pool(Arc::new(Pool::new(engine.memory_mib << 20)))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
         .build_arc()?;
     Ok(runtime)
@@ -42,9 +48,15 @@ pub fn session_in(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionCo
     // keeps its word.
     // Conditions of detectors keep most rows; to guess that they drop four in five would put the wrong side
     // of a join into memory.
+    let pool = match runtime.memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes,
+        _ => usize::MAX,
+    };
+    let reservation = SORT_MOST.min(pool / SORT_SHARE);
     let config = SessionConfig::new()
         .set_u64("datafusion.optimizer.default_filter_selectivity", 100)
         .with_target_partitions(threads)
+        .with_sort_spill_reservation_bytes(reservation)
         .with_information_schema(true)
         .set_bool("datafusion.execution.enable_migration_aggregate", false);
     let mut context = SessionContext::new_with_config_rt(config, Arc::clone(runtime));

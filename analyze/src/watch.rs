@@ -11,6 +11,7 @@
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::job::{day_parameters, query};
+use crate::memory;
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result};
@@ -281,9 +282,15 @@ impl<'a> Watch<'a> {
         let mut parts = BTreeMap::new();
         for table in closure {
             let source = Source { tier: Tier::Derived, name: table.name };
+            let too_little = |error: anyhow::Error| {
+                let sources = self.plan.sources(table.name).iter();
+                let files = sources.flat_map(|source| history.map_or(&[][..], |held| held.files(*source)));
+                memory::explain(error, &self.config.engine(), &source.to_string(), files)
+            };
             let mut parameters = self.config.bind(table);
             if table.grain == Grain::Window {
-                let rows = query(&context, table, parameters).await?.cache().await?;
+                let rows = query(&context, table, parameters).await.map_err(&too_little)?;
+                let rows = rows.cache().await.map_err(|error| too_little(error.into()))?;
                 session::register(&context, source, rows.into_view())?;
                 continue;
             }
@@ -294,9 +301,9 @@ impl<'a> Watch<'a> {
             } else {
                 [since, until]
             });
-            let rows = query(&context, table, parameters).await?;
-            let schema = schema::table::arrow(table.columns);
-            let rows = concat_batches(&schema, &rows.collect().await?)?;
+            let rows = query(&context, table, parameters).await.map_err(&too_little)?;
+            let rows = rows.collect().await.map_err(|error| too_little(error.into()))?;
+            let rows = concat_batches(&schema::table::arrow(table.columns), &rows)?;
             // What a detector said before today was told then.
             let before = !(wanted.contains(table.name) && table.live.is_some());
             self.register_days(&context, history, source, before.then_some(first), &rows).await?;

@@ -4,6 +4,7 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
+use crate::memory;
 use crate::plan::{self, Source, Tier};
 use crate::report::{Report, Rows, SIGNIFICANT, Section};
 use crate::run::Runner;
@@ -82,6 +83,9 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         wanted.extend(plan::sources(query.section.sql).with_context(|| query.section.title)?);
     }
     let context = session::session(&options.config.engine())?;
+    // Who looks for one subject wants few rows of many: the other columns of the rest need not be read.
+    let seeking = nothing.is_some();
+    context.state_ref().write().config_mut().options_mut().execution.parquet.pushdown_filters = seeking;
     Runner::new(&options.config)?.provide(&context, &mut dataset, &wanted, days.as_ref()).await?;
 
     let mut report = Report::default();
@@ -91,7 +95,11 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         // A picture is shown whole.
         let grid = section.grid.filter(|_| options.format.is_for_people());
         let rows = if grid.is_some() { &Rows::default() } else { &options.rows };
-        let shown = Section::collect(section.title, result, rows).await.with_context(|| section.title)?;
+        let shown = Section::collect(section.title, result, rows).await.map_err(|error| {
+            let sources = plan::sources(section.sql).unwrap_or_default();
+            let files = sources.iter().flat_map(|source| dataset.files(*source));
+            memory::explain(error.context(section.title), &options.config.engine(), section.title, files)
+        })?;
         report.sections.push(Section { grid, ..shown });
     }
     if let Some(nothing) = nothing

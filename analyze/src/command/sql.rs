@@ -5,6 +5,8 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
+use crate::memory::{self, TooLittle};
+use crate::plan;
 use crate::report::{Report, Section};
 use crate::session;
 use anyhow::Result;
@@ -19,8 +21,15 @@ pub async fn run(options: &Options, query: &str) -> Result<Exit> {
     let section = loop {
         match answer(options, &dataset, query).await {
             Ok(section) => break section,
-            Err(error) if error.is::<Failure>() || dataset.set_damaged_aside() == 0 => return Err(error),
-            Err(_) => {}
+            Err(error) => {
+                let sources = plan::sources(query).unwrap_or_default();
+                let files = sources.iter().flat_map(|source| dataset.files(*source));
+                let error = memory::explain(error, &options.config.engine(), "the query", files);
+                let explained = error.is::<Failure>() || error.is::<TooLittle>();
+                if explained || dataset.set_damaged_aside() == 0 {
+                    return Err(error);
+                }
+            }
         }
     };
     show(options, &Report { sections: vec![section], notes: vec![] })?;
