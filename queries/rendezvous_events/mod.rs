@@ -109,7 +109,7 @@ pub const TABLE: Table = Table {
         /// lookups. Raising it loses monitors that look twice at times.
         solo_share: Ratio = 0.9 ["0–1"];
         /// How often our presences change their ids. Whoever asks all the time comes into view and leaves it with
-        /// them. Another value takes other clocks for ours.
+        /// them. Raising it takes slower clocks for ours.
         rotation: Duration = 43200 ["s"];
         /// How far from that a rhythm still is that of a rotation: half an hour at either end. Raising it explains
         /// more clocks away.
