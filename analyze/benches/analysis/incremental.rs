@@ -1,4 +1,5 @@
-//! What computing costs: everything, nothing, one more hour, and an hour that came late.
+//! What computing costs: everything, nothing, one more hour, and an hour that came late. And what is asked of
+//! it then.
 
 use crate::child::{Run, analyze};
 use crate::median;
@@ -33,6 +34,23 @@ pub fn measure(size: Size) -> Result<()> {
     line(size, "from_nothing", &full, &full);
     line(size, "nothing_new", &several(RUNS, &compute)?, &full);
     line(size, "report", &several(RUNS, &|| analyze(&["report", "--data", root]))?, &full);
+    for (flag, table, column, by) in [
+        ("hash", "hash_behavior_profiles", "infohash", "total_events"),
+        ("operator", "operator_profiles", "operator", "total_queries"),
+    ] {
+        let busiest =
+            format!("SELECT {column}, count(*) OVER () FROM derived.{table} ORDER BY {by} DESC LIMIT 1");
+        let answer = analyze(&["sql", "--data", root, "--format", "csv", &busiest])?.output;
+        let (busiest, rows) = answer.lines().last().and_then(|row| row.split_once(',')).context("no row")?;
+        let view = [&format!("--{flag}"), busiest];
+        let look = several(RUNS, &|| analyze(&["report", "--data", root, view[0], view[1]]))?;
+        line(size, &format!("report_{flag}"), &look, &full);
+        let profiles = several(RUNS, &|| {
+            fs::remove_dir_all(data.path().join("derived").join(table))?;
+            analyze(&["compute", "--data", root, table])
+        });
+        line(size, &format!("{table}_of_{rows}"), &profiles?, &full);
+    }
     for (name, hour) in [("one_more_hour", newest), ("one_late_hour", &late)] {
         let hidden = hour.with_file_name(".hidden");
         let mut runs = Vec::new();

@@ -6,7 +6,12 @@
 //!
 //! * `views`: what an answer costs once everything is computed, on the sample of the repository.
 //! * `5m`, `50m`: what computing costs on a simulated month of 5 and of 50 million events: from nothing,
-//!   without anything new, with one more hour, and with an hour that came a week late.
+//!   without anything new, with one more hour, and with an hour that came a week late; and what is asked
+//!   of it then: a report, one infohash, one operator, the profiles.
+//! * `profiles-5m`, `profiles-50m`: profiles from the raw queries of that month, beside DuckDB and Polars;
+//!   `TELESCOPE_PYTHON` names a Python that has both.
+//! * `worst`: the month of 5 million with half its queries for one infohash, or from one address, or all for
+//!   different infohashes.
 //! * `watch`: the memory of `analyze watch` over that month of 5 million events.
 //!
 //! The months are written by `world generate` before they are first needed, and kept below `target/tmp`:
@@ -16,7 +21,9 @@ mod child;
 mod incremental;
 mod live;
 mod month;
+mod profiles;
 mod views;
+mod worst;
 
 use anyhow::Result;
 use child::Run;
@@ -39,6 +46,14 @@ fn main() -> Result<()> {
         if named(size.name) {
             incremental::measure(size)?;
         }
+    }
+    for size in [SMALL, LARGE] {
+        if named(&format!("profiles-{}", size.name)) {
+            profiles::measure(size)?;
+        }
+    }
+    if named("worst") {
+        worst::measure(SMALL)?;
     }
     if named("watch") {
         live::measure(SMALL)?;
