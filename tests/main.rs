@@ -10,6 +10,7 @@ mod features;
 mod incremental;
 mod invariance;
 mod live;
+mod memory;
 mod oracle;
 mod parameters;
 mod readers;

@@ -31,8 +31,8 @@ targets AS (
            max(last_seen) AS last_seen,
            min(asn) AS asn,
            min(country) AS country
-    FROM derived.pair_days
-    JOIN silent ON pair_days.operator = silent.operator
+    FROM silent
+    JOIN derived.pair_days ON silent.operator = pair_days.operator
     GROUP BY pair_days.operator, infohash
     HAVING count(*) >= $min_days
 ),
