@@ -26,8 +26,9 @@ const SCHEDULED: (&str, &str) = ("rendezvous_events", "SCHEDULED");
 const NO_REFERENCE: &str = "under `acquaintance` hardly anybody is seen daily, so that a daily clock cannot be compared \
                             with people's habits and is not tested; a smaller reference (`least_habits`) would \
                             test it, and no longer tell the two apart";
-const BESIDE: &str = "q-values count all that is found, precision leaves out what is found `beside`: of all schedules \
-                      called significant far fewer than one in twenty are wrong, which is what is promised";
+const CHANCE: &str = "q-values up to 0.05 let one in twenty of the operators found be chance; with \
+                      `false_discovery = 0.01` a tuning world (seed 4) kept one of six wrong ones, and lost two \
+                      of 597 other schedules";
 const SEEDBOXES: &str = "the rule counts infohashes, of which seedboxes have hundreds; who announces them is told apart \
                          by operator_profiles";
 
@@ -47,8 +48,8 @@ pub const GOALS: &[Goal] = &[
         ..goal("daily, five visits that are seen", SCHEDULED, (0.90, 0.90))
     },
     Goal { missed_because: Some(NO_REFERENCE), ..goal("daily to the end", SCHEDULED, (0.90, 0.60)) },
-    Goal { missed_because: Some(BESIDE), ..goal("every six hours", SCHEDULED, (0.95, 0.95)) },
-    Goal { missed_because: Some(BESIDE), ..goal("every three hours", SCHEDULED, (0.95, 0.95)) },
+    Goal { missed_because: Some(CHANCE), ..goal("every six hours", SCHEDULED, (0.95, 0.95)) },
+    Goal { missed_because: Some(CHANCE), ..goal("every three hours", SCHEDULED, (0.95, 0.95)) },
     goal("prober", ("hash_behavior_profiles", "burst_activity"), (0.95, 0.98)),
     goal("cross_hash_monitor", ("rendezvous_events", "CROSS_HASH"), (0.90, 0.85)),
     goal("distributed_campaign", ("campaigns", "distributed"), (0.95, 0.90)),
