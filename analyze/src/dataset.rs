@@ -207,14 +207,13 @@ impl Dataset {
         self.derived.get(table).map_or(&[], Vec::as_slice)
     }
 
-    /// The readable files of `source`.
-    #[must_use]
-    pub fn files(&self, source: Source) -> &[DataFile] {
-        match source.tier {
+    /// The readable files of `sources`.
+    pub fn files<'a>(&'a self, sources: &'a BTreeSet<Source>) -> impl Iterator<Item = &'a DataFile> {
+        sources.iter().flat_map(|source| match source.tier {
             Tier::Captured => self.captured(source.name),
             Tier::Derived => self.derived(source.name),
             Tier::User => &[],
-        }
+        })
     }
 
     /// Files of days whose queries are gone, which leave with them.

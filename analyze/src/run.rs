@@ -188,8 +188,7 @@ impl<'a> Runner<'a> {
             let Some(finished) = running.join_next().await else { break };
             let (part, path) = finished?;
             let path = path.map_err(|error| {
-                let sources = self.plan.sources(part.table.name).iter();
-                let files = sources.flat_map(|source| dataset.files(*source));
+                let files = dataset.files(self.plan.sources(part.table.name));
                 let files = files.filter(|file| self.reads(part, file.day, file.hour));
                 memory::explain(error, &engine, &part.to_string(), files)
             })?;
@@ -254,7 +253,7 @@ impl<'a> Runner<'a> {
             let rows =
                 async { Ok(job::query(context, table, self.config.bind(table)).await?.cache().await?) };
             let rows = rows.await.map_err(|error| {
-                let files = self.plan.sources(table.name).iter().flat_map(|source| dataset.files(*source));
+                let files = dataset.files(self.plan.sources(table.name));
                 memory::explain(error, &self.config.engine(), &source.to_string(), files)
             })?;
             session::register(context, source, rows.into_view())?;

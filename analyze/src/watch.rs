@@ -283,8 +283,8 @@ impl<'a> Watch<'a> {
         for table in closure {
             let source = Source { tier: Tier::Derived, name: table.name };
             let too_little = |error: anyhow::Error| {
-                let sources = self.plan.sources(table.name).iter();
-                let files = sources.flat_map(|source| history.map_or(&[][..], |held| held.files(*source)));
+                let sources = self.plan.sources(table.name);
+                let files = history.into_iter().flat_map(|held| held.files(sources));
                 memory::explain(error, &self.config.engine(), &source.to_string(), files)
             };
             let mut parameters = self.config.bind(table);

@@ -19,14 +19,12 @@
 //! part, and only count where there is none. `asks` counts the asks from `since` on.
 
 use super::scan_test;
-use super::timestamps::{Fold, constant_micros, over_rows, timestamp_type};
+use super::timestamps::{FoldAll, constant_micros, over_rows, timestamp_type};
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
-use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -174,11 +172,7 @@ fn moments(rows: &[[i64; 3]]) -> Vec<i64> {
     moments
 }
 
-impl Fold for Bursts {
-    fn fold(&self, numbers: &[i64]) -> ScalarValue {
-        ScalarValue::Struct(Arc::new(self.structs(iter::once(numbers))))
-    }
-
+impl FoldAll for Bursts {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         Ok(Arc::new(self.structs(groups)))
     }

@@ -7,11 +7,10 @@
 //! them `continues`: so days that are computed apart, each with two windows before it, add up. `key` is a
 //! BIGINT UNSIGNED, such as a `hash64`; `window`, `least` and `since` are constants.
 
-use super::timestamps::{Fold, constant_count, constant_micros, over_rows, timestamp_type};
+use super::timestamps::{FoldAll, constant_count, constant_micros, over_rows, timestamp_type};
 use datafusion::arrow::array::{ArrayRef, BooleanArray, ListArray, StructArray, TimestampMicrosecondArray};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
@@ -111,11 +110,7 @@ impl Crowds {
     }
 }
 
-impl Fold for Crowds {
-    fn fold(&self, numbers: &[i64]) -> ScalarValue {
-        ScalarValue::List(Arc::new(self.lists(std::iter::once(numbers))))
-    }
-
+impl FoldAll for Crowds {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         Ok(Arc::new(self.lists(groups)))
     }
@@ -124,6 +119,7 @@ impl Fold for Crowds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::array::Array;
 
     /// Stretches of three keys within ten, as times of their first and last rows, and whether they go on from
     /// before `since`.
@@ -156,9 +152,9 @@ mod tests {
 
     #[test]
     fn a_group_without_stretches_gives_an_empty_list() {
-        let empty = Crowds { window: 10, least: 3, since: 0 }.fold(&[]);
-        assert_eq!(empty.data_type(), DataType::List(Arc::new(item())));
-        assert!(!empty.is_null());
+        let empty = Crowds { window: 10, least: 3, since: 0 }.lists([&[][..]].into_iter());
+        assert_eq!(empty.data_type(), &DataType::List(Arc::new(item())));
+        assert_eq!((empty.len(), empty.is_null(0)), (1, false));
     }
 
     #[test]

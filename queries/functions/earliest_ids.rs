@@ -1,10 +1,9 @@
 //! `earliest_ids(ts, id, limit) → LIST of VARCHAR`: the ids of a group in order of time, in hexadecimal, up to
 //! `limit` of them; those of the same time in order of id. `id` has 20 bytes, `limit` is a constant.
 
-use super::timestamps::{Fold, ID_WORDS, constant_count, id, over_words, timestamp_type};
+use super::timestamps::{FoldAll, ID_WORDS, constant_count, id, over_words, timestamp_type};
 use datafusion::arrow::array::{ArrayRef, ListArray, ListBuilder, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use std::fmt::Write;
@@ -44,11 +43,7 @@ impl Earliest {
     }
 }
 
-impl Fold for Earliest {
-    fn fold(&self, numbers: &[i64]) -> ScalarValue {
-        ScalarValue::List(Arc::new(self.lists(std::iter::once(numbers))))
-    }
-
+impl FoldAll for Earliest {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         Ok(Arc::new(self.lists(groups)))
     }

@@ -19,9 +19,14 @@ struct Squares;
 
 impl Fold for Squares {
     fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        let gaps = timestamps.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e6);
-        ScalarValue::Float64(Some(gaps.fold(0.0, |sum, gap| sum + gap * gap)))
+        ScalarValue::Float64(Some(gap_squares(timestamps)))
     }
+}
+
+/// The sum over the squared gaps (s²) between `timestamps` (µs, ascending).
+pub(super) fn gap_squares(timestamps: &[i64]) -> f64 {
+    let gaps = timestamps.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e6);
+    gaps.fold(0.0, |sum, gap| sum + gap * gap)
 }
 
 #[cfg(test)]

@@ -4,14 +4,12 @@
 //! The inner product of two profiles is the chance that two moments, one drawn from each, fall into
 //! the same hour of the day.
 
-use super::timestamps::{Fold, over_time};
+use super::timestamps::{FoldAll, over_time};
 use datafusion::arrow::array::{ArrayRef, Float64Array, ListArray};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
-use std::iter;
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600_000_000;
@@ -45,11 +43,7 @@ fn profiles<'a>(groups: impl Iterator<Item = &'a [i64]>) -> ListArray {
     ListArray::new(field(), ends, Arc::new(shares), None)
 }
 
-impl Fold for Profile {
-    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        ScalarValue::List(Arc::new(profiles(iter::once(timestamps))))
-    }
-
+impl FoldAll for Profile {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         Ok(Arc::new(profiles(groups)))
     }

@@ -24,12 +24,12 @@
 //! is the coefficient that gaps between such visits have. `visits` counts what `cv` is over. `p_value` lies in 0–1.
 //! Everything but `ts` is constant.
 
+use super::gap_squares::gap_squares;
 use super::rayleigh_test;
 use super::spacing_test::Spacings;
-use super::timestamps::{Fold, constant_count, constant_micros, over_time};
+use super::timestamps::{FoldAll, constant_count, constant_micros, over_time};
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
@@ -213,12 +213,7 @@ impl Clock {
 
 impl Clock {
     fn structs<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> StructArray {
-        let seconds = |ts: i64| ts as f64 / 1e6;
-        let squares = |timestamps: &[i64]| {
-            let gaps = timestamps.windows(2).map(|pair| seconds(pair[1] - pair[0]));
-            gaps.fold(0.0, |sum, gap| sum + gap * gap)
-        };
-        let judged = groups.map(|timestamps| (squares(timestamps), self.judge(timestamps)));
+        let judged = groups.map(|timestamps| (gap_squares(timestamps), self.judge(timestamps)));
         let (squares, found): (Vec<f64>, Vec<_>) = judged.unzip();
         let numbers = |number: fn(&Found) -> f64| -> ArrayRef {
             Arc::new(found.iter().map(|found| found.as_ref().map(number)).collect::<Float64Array>())
@@ -235,11 +230,7 @@ impl Clock {
     }
 }
 
-impl Fold for Clock {
-    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        ScalarValue::Struct(Arc::new(self.structs(std::iter::once(timestamps))))
-    }
-
+impl FoldAll for Clock {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         Ok(Arc::new(self.structs(groups)))
     }

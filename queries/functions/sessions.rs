@@ -5,13 +5,12 @@
 //! constants `gap` and `since`. A session without a start at or after `since` is left out: it belongs
 //! to the time before, which is read to tell what goes on from what begins.
 
-use super::timestamps::{Fold, constant_micros, over_rows, timestamp_type};
+use super::timestamps::{FoldAll, constant_micros, over_rows, timestamp_type};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, ListArray, StructArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use std::fmt::Debug;
@@ -104,11 +103,7 @@ fn column(ty: &DataType, numbers: Vec<i64>) -> ArrayRef {
     }
 }
 
-impl<S: Session<N, M>, const N: usize, const M: usize> Fold for Cut<S, N, M> {
-    fn fold(&self, numbers: &[i64]) -> ScalarValue {
-        ScalarValue::List(Arc::new(self.lists(std::iter::once(numbers))))
-    }
-
+impl<S: Session<N, M>, const N: usize, const M: usize> FoldAll for Cut<S, N, M> {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         Ok(Arc::new(self.lists(groups)))
     }

@@ -20,13 +20,21 @@ use std::hash::{Hash, Hasher};
 use std::mem::{self, size_of};
 use std::sync::Arc;
 
-/// Folds the timestamps of one group (µs, ascending, perhaps none) into one value.
-pub(super) trait Fold: Debug + Send + Sync + 'static {
-    /// The value of one group. For a function over rows of several numbers (see [`over_rows`]) these
-    /// are the numbers of the first row, those of the second, and so on, rows in ascending order.
-    fn fold(&self, timestamps: &[i64]) -> ScalarValue;
+/// Folds the timestamps of every group (µs, ascending, perhaps none) into one value each. For a function over
+/// rows of several numbers (see [`over_rows`]) a group is the numbers of its first row, those of its second, and so
+/// on, rows in ascending order.
+pub(super) trait FoldAll: Debug + Send + Sync + 'static {
+    /// The values of the groups.
+    fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef>;
+}
 
-    /// The values of many groups, for a function that makes them faster all at once.
+/// The same, one group at a time: for values that are not lists or structs, which are made faster all at once.
+pub(super) trait Fold: Debug + Send + Sync + 'static {
+    /// The value of one group.
+    fn fold(&self, group: &[i64]) -> ScalarValue;
+}
+
+impl<F: Fold> FoldAll for F {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         ScalarValue::iter_to_array(groups.map(|group| self.fold(group)))
     }
@@ -34,7 +42,7 @@ pub(super) trait Fold: Debug + Send + Sync + 'static {
 
 /// The aggregate function `name(ts, constant, …)` that folds the timestamps of every group with
 /// what `fold` makes of its constant arguments, which have the types `constants`.
-pub(super) fn over_time<F: Fold>(
+pub(super) fn over_time<F: FoldAll>(
     name: &'static str,
     constants: Vec<DataType>,
     returns: DataType,
@@ -51,7 +59,7 @@ pub(super) fn timestamp_type() -> DataType {
 /// The aggregate function `name(column, …, constant, …)` that folds the rows of every group, each made
 /// of the columns with the types `row`, all of 64 bits, whose bits are taken as signed integers.
 /// Rows with a null take no part.
-pub(super) fn over_rows<F: Fold, const N: usize>(
+pub(super) fn over_rows<F: FoldAll, const N: usize>(
     name: &'static str,
     row: [DataType; N],
     constants: Vec<DataType>,
@@ -62,7 +70,7 @@ pub(super) fn over_rows<F: Fold, const N: usize>(
 }
 
 /// The same, where a column may be an id: its 20 bytes are three numbers of the row, in its order.
-pub(super) fn over_words<F: Fold, const N: usize>(
+pub(super) fn over_words<F: FoldAll, const N: usize>(
     name: &'static str,
     row: Vec<DataType>,
     constants: Vec<DataType>,
@@ -102,7 +110,7 @@ impl<F, const N: usize> Hash for OverRows<F, N> {
     }
 }
 
-impl<F: Fold, const N: usize> AggregateUDFImpl for OverRows<F, N> {
+impl<F: FoldAll, const N: usize> AggregateUDFImpl for OverRows<F, N> {
     fn name(&self) -> &str {
         self.name
     }
@@ -155,7 +163,7 @@ struct Grouped<const N: usize> {
     rows: Vec<[i64; N]>,
 }
 
-impl<F: Fold, const N: usize> Rows<F, N> {
+impl<F: FoldAll, const N: usize> Rows<F, N> {
     fn new(fold: F) -> Self {
         Self { chunks: Vec::new(), groups: 0, fold }
     }
@@ -198,7 +206,7 @@ impl<F: Fold, const N: usize> Rows<F, N> {
     }
 }
 
-impl<F: Fold, const N: usize> GroupsAccumulator for Rows<F, N> {
+impl<F: FoldAll, const N: usize> GroupsAccumulator for Rows<F, N> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],

@@ -83,9 +83,6 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         wanted.extend(plan::sources(query.section.sql).with_context(|| query.section.title)?);
     }
     let context = session::session(&options.config.engine())?;
-    // Who looks for one subject wants few rows of many: the other columns of the rest need not be read.
-    let seeking = nothing.is_some();
-    context.state_ref().write().config_mut().options_mut().execution.parquet.pushdown_filters = seeking;
     Runner::new(&options.config)?.provide(&context, &mut dataset, &wanted, days.as_ref()).await?;
 
     let mut report = Report::default();
@@ -97,7 +94,7 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         let rows = if grid.is_some() { &Rows::default() } else { &options.rows };
         let shown = Section::collect(section.title, result, rows).await.map_err(|error| {
             let sources = plan::sources(section.sql).unwrap_or_default();
-            let files = sources.iter().flat_map(|source| dataset.files(*source));
+            let files = dataset.files(&sources);
             memory::explain(error.context(section.title), &options.config.engine(), section.title, files)
         })?;
         report.sections.push(Section { grid, ..shown });

@@ -23,8 +23,8 @@ pub async fn run(options: &Options, query: &str) -> Result<Exit> {
             Ok(section) => break section,
             Err(error) => {
                 let sources = plan::sources(query).unwrap_or_default();
-                let files = sources.iter().flat_map(|source| dataset.files(*source));
-                let error = memory::explain(error, &options.config.engine(), "the query", files);
+                let error =
+                    memory::explain(error, &options.config.engine(), "the query", dataset.files(&sources));
                 let explained = error.is::<Failure>() || error.is::<TooLittle>();
                 if explained || dataset.set_damaged_aside() == 0 {
                     return Err(error);
