@@ -14,6 +14,7 @@ pub mod dataset;
 pub mod digest;
 pub mod error;
 pub mod files;
+mod fold_once;
 pub mod inputs;
 pub mod job;
 mod lock;

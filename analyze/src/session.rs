@@ -3,11 +3,13 @@
 use crate::config::{Config, Engine};
 use crate::dataset::{DataFile, Dataset};
 use crate::files::{Files, Partitioning};
+use crate::fold_once::FoldOnce;
 use crate::memory::Pool;
 use crate::plan::{Source, Tier};
 use anyhow::{Context, Result};
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -59,7 +61,13 @@ pub fn session_in(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionCo
         .with_sort_spill_reservation_bytes(reservation)
         .with_information_schema(true)
         .set_bool("datafusion.execution.enable_migration_aggregate", false);
-    let mut context = SessionContext::new_with_config_rt(config, Arc::clone(runtime));
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(runtime))
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(FoldOnce::new()))
+        .build();
+    let mut context = SessionContext::new_with_state(state);
     queries::functions::register(&mut context)?;
     let catalog = context.catalog("datafusion").context("DataFusion has no default catalog")?;
     for tier in Tier::ALL {

@@ -8,30 +8,25 @@
 use super::timestamps::{Fold, constant_micros, over_time, timestamp_type};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
-use datafusion::logical_expr::function::AccumulatorArgs;
 
 pub(super) fn function() -> AggregateUDF {
     let constants = vec![DataType::Duration(TimeUnit::Microsecond), timestamp_type()];
-    over_time("max_in_window", constants, DataType::Int64, Busiest::new)
+    over_time("max_in_window", constants, DataType::Int64, |args| {
+        Ok(Busiest { window: constant_micros(args, 1)?, since: constant_micros(args, 2)? })
+    })
 }
 
 /// Slides a window over the timestamps.
 #[derive(Debug)]
-struct Busiest {
-    window: i64,
-    since: i64,
+pub(super) struct Busiest {
+    pub(super) window: i64,
+    pub(super) since: i64,
 }
 
 impl Busiest {
-    fn new(args: &AccumulatorArgs) -> Result<Self> {
-        Ok(Self { window: constant_micros(args, 1)?, since: constant_micros(args, 2)? })
-    }
-}
-
-impl Fold for Busiest {
-    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
+    /// The most of `timestamps` (ascending) within any window.
+    pub(super) fn most(&self, timestamps: &[i64]) -> usize {
         let mut first = 0;
         let mut most = 0;
         for (last, &end) in timestamps.iter().enumerate() {
@@ -42,7 +37,13 @@ impl Fold for Busiest {
                 most = most.max(last - first + 1);
             }
         }
-        ScalarValue::Int64(Some(most as i64))
+        most
+    }
+}
+
+impl Fold for Busiest {
+    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
+        ScalarValue::Int64(Some(self.most(timestamps) as i64))
     }
 }
 
@@ -50,15 +51,15 @@ impl Fold for Busiest {
 mod tests {
     use super::*;
 
-    fn busiest(window: i64, since: i64, timestamps: &[i64]) -> ScalarValue {
-        Busiest { window, since }.fold(timestamps)
+    fn busiest(window: i64, since: i64, timestamps: &[i64]) -> usize {
+        Busiest { window, since }.most(timestamps)
     }
 
     #[test]
     fn counts_both_ends_of_the_window() {
-        assert_eq!(busiest(10, 0, &[0, 5, 10, 11, 30]), ScalarValue::Int64(Some(3)));
-        assert_eq!(busiest(10, 0, &[0, 11]), ScalarValue::Int64(Some(1)));
-        assert_eq!(busiest(10, 0, &[]), ScalarValue::Int64(Some(0)));
+        assert_eq!(busiest(10, 0, &[0, 5, 10, 11, 30]), 3);
+        assert_eq!(busiest(10, 0, &[0, 11]), 1);
+        assert_eq!(busiest(10, 0, &[]), 0);
     }
 
     #[test]
@@ -66,8 +67,8 @@ mod tests {
         let whole = [1, 2, 8, 12, 13, 14, 25];
         let early: Vec<_> = whole.iter().copied().filter(|ts| *ts < 13).collect();
         let late: Vec<_> = whole.iter().copied().filter(|ts| *ts >= 13 - 10).collect();
-        assert_eq!(busiest(10, 0, &whole), ScalarValue::Int64(Some(4)));
-        assert_eq!(busiest(10, 0, &early), ScalarValue::Int64(Some(3)));
-        assert_eq!(busiest(10, 13, &late), ScalarValue::Int64(Some(4)));
+        assert_eq!(busiest(10, 0, &whole), 4);
+        assert_eq!(busiest(10, 0, &early), 3);
+        assert_eq!(busiest(10, 13, &late), 4);
     }
 }

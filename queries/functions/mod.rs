@@ -4,6 +4,7 @@
 //! notebook see the same set. What functions over time share is in [`timestamps`], what those over sessions
 //! share in [`sessions`].
 
+mod activity;
 mod benjamini_hochberg;
 mod binomial_at_most;
 mod bursts;
@@ -83,6 +84,7 @@ pub fn scalar() -> Vec<ScalarUDF> {
 #[must_use]
 pub fn aggregate() -> Vec<AggregateUDF> {
     vec![
+        activity::function(),
         bursts::function(),
         components::function(),
         crowded_stretches::function(),

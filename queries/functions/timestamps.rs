@@ -1,12 +1,13 @@
 //! The part that aggregates over time share: collect the timestamps of every group, or rows of
 //! several numbers of 64 bits, then fold them once, in order.
 //!
-//! All groups live in one accumulator, and their rows in one place in the order in which they came,
-//! because anything of its own for every group costs twice the time at half a million groups.
+//! All groups live in one accumulator, and the rows of many of them in one place in the order in which they
+//! came, because anything of its own for every group costs twice the time at half a million groups.
 
 use super::single::Single;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, RecordBatch};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimeUnit};
 use datafusion::common::{ScalarValue, internal_err, plan_err};
 use datafusion::error::Result;
@@ -15,9 +16,11 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, Signature,
     Volatility,
 };
+use std::collections::VecDeque;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::mem::{self, size_of};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Folds the timestamps of every group (µs, ascending, perhaps none) into one value each. For a function over
@@ -124,7 +127,7 @@ impl<F: FoldAll, const N: usize> AggregateUDFImpl for OverRows<F, N> {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Single::boxed(Rows::<F, N>::new((self.fold)(&args)?), &[list_type()])
+        Single::boxed(Rows::<F, N> { held: Held::default(), fold: (self.fold)(&args)? }, &[list_type()])
     }
 
     /// What travels between the stages of an aggregation is the list of all numbers, row by row.
@@ -137,7 +140,7 @@ impl<F: FoldAll, const N: usize> AggregateUDFImpl for OverRows<F, N> {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Rows::<F, N>::new((self.fold)(&args)?)))
+        Ok(Box::new(Rows::<F, N> { held: Held::default(), fold: (self.fold)(&args)? }))
     }
 }
 
@@ -145,65 +148,128 @@ fn list_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true)))
 }
 
-/// Rows of all groups.
+/// The rows of all groups, and what becomes of them.
 #[derive(Debug)]
 struct Rows<F, const N: usize> {
-    /// Every row with its group, as they came; all chunks but the last are full.
-    chunks: Vec<Vec<(usize, [i64; N])>>,
-    groups: usize,
+    held: Held<N>,
     fold: F,
 }
 
-/// Rows that are held together: enough to make moving on to the next chunk rare.
-const CHUNK: usize = 1 << 15;
+/// Rows of all groups. Blocks of neighbouring groups hold theirs apart: in the end a block is put in order at a
+/// time, which needs little memory, and near memory.
+#[derive(Debug, Default)]
+struct Held<const N: usize> {
+    blocks: VecDeque<Block<N>>,
+    /// Groups that have rows, or none yet.
+    groups: usize,
+    /// Groups of the first block that are taken out already.
+    gone: usize,
+    rows: usize,
+    bytes: usize,
+}
 
-/// Rows of one group after another.
-struct Grouped<const N: usize> {
-    lengths: Vec<usize>,
+/// Groups in a block: few enough for a place in it to take 16 bits.
+const BLOCK: usize = 1 << 12;
+
+/// Rows of a block in chunks, all full but the last.
+type Block<const N: usize> = Vec<Chunk<N>>;
+
+/// Rows as they came, and the place of each one's group in the block.
+#[derive(Debug)]
+struct Chunk<const N: usize> {
+    places: Vec<u16>,
     rows: Vec<[i64; N]>,
 }
 
-impl<F: FoldAll, const N: usize> Rows<F, N> {
-    fn new(fold: F) -> Self {
-        Self { chunks: Vec::new(), groups: 0, fold }
+/// Rows in the first chunk of a block; each takes twice as many as the one before it, up to a limit.
+const FEWEST: usize = 1 << 4;
+const MOST: usize = 1 << 14;
+
+impl<const N: usize> Held<N> {
+    /// Tells how many groups there are.
+    fn grow(&mut self, groups: usize) {
+        self.groups = groups;
+        self.blocks.resize_with((self.gone + groups).div_ceil(BLOCK), Vec::new);
     }
 
     fn push(&mut self, group: usize, row: [i64; N]) {
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push((group, row)),
-            _ => self.chunks.push(vec![(group, row)]),
-        }
+        let group = self.gone + group;
+        let (block, place) = (&mut self.blocks[group / BLOCK], (group % BLOCK) as u16);
+        self.rows += 1;
+        let capacity = match block.last_mut() {
+            Some(chunk) if chunk.rows.len() < chunk.rows.capacity() => return chunk.push(place, row),
+            Some(full) => (2 * full.rows.capacity()).min(MOST),
+            None => FEWEST,
+        };
+        let mut chunk = Chunk { places: Vec::with_capacity(capacity), rows: Vec::with_capacity(capacity) };
+        chunk.push(place, row);
+        self.bytes += chunk.bytes();
+        block.push(chunk);
     }
 
-    /// Takes the first groups out. Rows of a group stay in the order in which they came, which is
-    /// mostly that of time.
-    fn take(&mut self, emit_to: EmitTo) -> Grouped<N> {
-        let taken = match emit_to {
+    /// Takes the first groups out and shows them, some at a time: how many rows each has, and all these rows. Those
+    /// of a group stay in the order in which they came, which is mostly that of time.
+    fn take(
+        &mut self,
+        emit_to: EmitTo,
+        mut show: impl FnMut(&[usize], Vec<[i64; N]>) -> Result<()>,
+    ) -> Result<()> {
+        let mut left = match emit_to {
             EmitTo::All => self.groups,
             EmitTo::First(groups) => groups,
         };
-        self.groups -= taken;
-        let chunks = mem::take(&mut self.chunks);
-        let mut lengths = vec![0; taken];
-        for (group, _) in chunks.iter().flatten() {
-            if let Some(length) = lengths.get_mut(*group) {
-                *length += 1;
+        while left > 0 {
+            let Some(block) = self.blocks.pop_front() else { return internal_err!("a group is in no block") };
+            let places = self.gone..(self.gone + left).min(BLOCK);
+            left -= places.len();
+            self.groups -= places.len();
+            self.rows -= block.iter().map(|chunk| chunk.rows.len()).sum::<usize>();
+            self.bytes -= block.iter().map(Chunk::bytes).sum::<usize>();
+            self.gone = places.end % BLOCK;
+            if self.gone > 0 {
+                self.blocks.push_front(Vec::new());
+                let later = block.iter().flat_map(Chunk::iter).filter(|(place, _)| *place >= places.end);
+                later.for_each(|(place, row)| self.push(place - places.end, row));
             }
+            let (lengths, rows) = in_order(block, places);
+            show(&lengths, rows)?;
         }
-        let mut rows = vec![[0; N]; lengths.iter().sum()];
-        let mut next = Vec::with_capacity(taken);
-        next.extend(lengths.iter().scan(0, |end, length| Some(mem::replace(end, *end + length))));
-        for (group, row) in chunks.into_iter().flatten() {
-            match next.get_mut(group) {
-                Some(place) => {
-                    rows[*place] = row;
-                    *place += 1;
-                }
-                None => self.push(group - taken, row),
-            }
-        }
-        Grouped { lengths, rows }
+        Ok(())
     }
+}
+
+impl<const N: usize> Chunk<N> {
+    fn push(&mut self, place: u16, row: [i64; N]) {
+        self.places.push(place);
+        self.rows.push(row);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (usize, [i64; N])> {
+        self.places.iter().map(|place| usize::from(*place)).zip(self.rows.iter().copied())
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * (size_of::<u16>() + size_of::<[i64; N]>())
+    }
+}
+
+/// How many rows each group has that stands at one of `places` in the block, and the rows of one after another.
+fn in_order<const N: usize>(block: Block<N>, places: Range<usize>) -> (Vec<usize>, Vec<[i64; N]>) {
+    let mut lengths = vec![0; places.len()];
+    for (place, _) in block.iter().flat_map(Chunk::iter).filter(|(place, _)| places.contains(place)) {
+        lengths[place - places.start] += 1;
+    }
+    let mut next: Vec<_> =
+        lengths.iter().scan(0, |end, length| Some(mem::replace(end, *end + length))).collect();
+    let mut rows = vec![[0; N]; lengths.iter().sum()];
+    for chunk in block {
+        for (place, row) in chunk.iter().filter(|(place, _)| places.contains(place)) {
+            let next = &mut next[place - places.start];
+            rows[*next] = row;
+            *next += 1;
+        }
+    }
+    (lengths, rows)
 }
 
 impl<F: FoldAll, const N: usize> GroupsAccumulator for Rows<F, N> {
@@ -214,36 +280,46 @@ impl<F: FoldAll, const N: usize> GroupsAccumulator for Rows<F, N> {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.groups = total_num_groups;
+        self.held.grow(total_num_groups);
         let input = Input::<N>::new(values, opt_filter);
         for (row, &group) in group_indices.iter().enumerate() {
             if let Some(numbers) = input.row(row) {
-                self.push(group, numbers);
+                self.held.push(group, numbers);
             }
         }
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let Grouped { lengths, mut rows } = self.take(emit_to);
-        let mut rest = rows.as_mut_slice();
-        for &length in &lengths {
-            let (group, others) = mem::take(&mut rest).split_at_mut(length);
-            group.sort_unstable();
-            rest = others;
-        }
-        let mut numbers = rows.as_flattened();
-        self.fold.fold_all(lengths.iter().map(|length| {
-            let (group, others) = numbers.split_at(N * length);
-            numbers = others;
-            group
-        }))
+        let mut values = Vec::new();
+        self.held.take(emit_to, |lengths, mut rows| {
+            let mut rest = rows.as_mut_slice();
+            for &length in lengths {
+                let (group, others) = mem::take(&mut rest).split_at_mut(length);
+                // A sort that makes use of what is in order already.
+                group.sort();
+                rest = others;
+            }
+            let mut numbers = rows.as_flattened();
+            values.push(self.fold.fold_all(lengths.iter().map(|length| {
+                let (group, others) = numbers.split_at(N * length);
+                numbers = others;
+                group
+            }))?);
+            Ok(())
+        })?;
+        Ok(concat(&values.iter().map(AsRef::as_ref).collect::<Vec<_>>())?)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let Grouped { lengths, rows } = self.take(emit_to);
-        let offsets = OffsetBuffer::from_lengths(lengths.iter().map(|length| N * length));
-        Ok(vec![Arc::new(list(offsets, Int64Array::from(rows.into_flattened()))?)])
+        let mut ends = Vec::new();
+        let mut numbers = Vec::with_capacity(N * self.held.rows);
+        self.held.take(emit_to, |lengths, rows| {
+            ends.extend(lengths.iter().map(|length| N * length));
+            numbers.extend_from_slice(rows.as_flattened());
+            Ok(())
+        })?;
+        Ok(vec![Arc::new(list(OffsetBuffer::from_lengths(ends), Int64Array::from(numbers))?)])
     }
 
     fn merge_batch(
@@ -252,12 +328,12 @@ impl<F: FoldAll, const N: usize> GroupsAccumulator for Rows<F, N> {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.groups = total_num_groups;
+        self.held.grow(total_num_groups);
         let lists = values[0].as_list::<i32>();
         let numbers = lists.values().as_primitive::<Int64Type>().values();
         for (ends, &group) in lists.value_offsets().windows(2).zip(group_indices) {
             for &row in numbers[ends[0] as usize..ends[1] as usize].as_chunks().0 {
-                self.push(group, row);
+                self.held.push(group, row);
             }
         }
         Ok(())
@@ -276,7 +352,7 @@ impl<F: FoldAll, const N: usize> GroupsAccumulator for Rows<F, N> {
     }
 
     fn size(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<(usize, [i64; N])>()).sum()
+        self.held.bytes
     }
 }
 
@@ -372,5 +448,52 @@ pub(super) fn constant(args: &AccumulatorArgs, index: usize) -> Result<ScalarVal
     match args.exprs[index].evaluate(&RecordBatch::new_empty(Arc::new(args.schema.clone())))? {
         ColumnarValue::Scalar(value) => Ok(value),
         ColumnarValue::Array(_) => plan_err!("argument {} of {} must be a constant", index + 1, args.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What is taken out, group by group.
+    fn taken(held: &mut Held<1>, emit_to: EmitTo) -> Vec<Vec<i64>> {
+        let mut groups = Vec::new();
+        held.take(emit_to, |lengths, rows| {
+            let mut rows = rows.into_iter().flatten();
+            groups.extend(lengths.iter().map(|length| rows.by_ref().take(*length).collect::<Vec<_>>()));
+            Ok(())
+        })
+        .expect("every group is held");
+        groups
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_row_comes_out_with_its_group_in_the_order_in_which_it_came(
+            rows in prop::collection::vec((0..3 * BLOCK, any::<i64>()), 0..2_000),
+            first in 1..3 * BLOCK,
+            later in prop::collection::vec((0..3 * BLOCK, any::<i64>()), 0..50),
+        ) {
+            let mut held = Held::default();
+            let mut groups = vec![Vec::new(); 3 * BLOCK];
+            held.grow(groups.len());
+            for &(group, row) in &rows {
+                held.push(group, [row]);
+                groups[group].push(row);
+            }
+            prop_assert_eq!(taken(&mut held, EmitTo::First(first)), groups[..first].to_vec());
+            groups.drain(..first);
+            groups.resize(3 * BLOCK, Vec::new());
+            held.grow(groups.len());
+            for &(group, row) in &later {
+                held.push(group, [row]);
+                groups[group].push(row);
+            }
+            prop_assert_eq!(taken(&mut held, EmitTo::All), groups);
+            prop_assert_eq!((held.groups, held.rows, held.bytes), (0, 0, 0));
+        }
     }
 }

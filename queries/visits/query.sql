@@ -30,4 +30,4 @@ SELECT operator,
        asn,
        country
 FROM visitors
-ORDER BY operator, infohash, visit_start
+ORDER BY infohash, operator, visit_start
