@@ -22,6 +22,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
+use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,8 @@ pub struct Files {
     rows: u64,
     /// Where Arrow files lie that leave with this; none for the Parquet files of a dataset.
     held: Option<TempDir>,
+    /// What the rows of each file are ordered by, where that is known.
+    order: Option<LexOrdering>,
 }
 
 impl Files {
@@ -88,18 +91,23 @@ impl Files {
             .inspect(|file| rows += file.rows)
             .map(|file| Ok(object(&file.path, file.size)?.with_partition_values(partitioning.values(file))))
             .collect::<Result<_>>()?;
-        Ok(Self { schema, files, rows, held: None })
+        Ok(Self { schema, files, rows, held: None, order: None })
     }
 
-    /// A table over Arrow files in `folder` and the number of their rows.
+    /// A table over Arrow files in `folder` and the number of their rows, which are in `order` in each file.
     ///
     /// # Errors
     /// As [`Files::new`].
-    pub fn held(schema: SchemaRef, files: Vec<(PathBuf, u64)>, folder: TempDir) -> Result<Self> {
+    pub fn held(
+        schema: SchemaRef,
+        files: Vec<(PathBuf, u64)>,
+        folder: TempDir,
+        order: Option<LexOrdering>,
+    ) -> Result<Self> {
         let rows = files.iter().map(|(_, rows)| rows).sum();
         let files = files.iter().map(|(path, _)| object(path, path.metadata()?.len()));
         let schema = TableSchema::builder(schema).build();
-        Ok(Self { schema, files: files.collect::<Result<_>>()?, rows, held: Some(folder) })
+        Ok(Self { schema, files: files.collect::<Result<_>>()?, rows, held: Some(folder), order })
     }
 }
 
@@ -161,6 +169,7 @@ impl TableProvider for Files {
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(groups)
             .with_statistics(statistics)
+            .with_output_ordering(self.order.iter().cloned().collect())
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

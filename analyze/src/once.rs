@@ -4,7 +4,9 @@
 //! that are named at least twice are computed first, in their order, and their rows are kept in files until
 //! the session ends or computes another of that name: on disk, because they may be as many as there are
 //! visits. So are those that group rows: all of their input has been read before their first row anyway, what
-//! follows knows how many there are, and each step has the memory to itself.
+//! follows knows how many there are, and each step has the memory to itself. What follows also knows what
+//! they are ordered by: a table that ends with ORDER BY need not be ordered again, not even once lists in it
+//! have become rows.
 
 use crate::files::Files;
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,7 @@ use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::common::ParamValues;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{self, Cte, GroupByExpr, Query, SetExpr, Visit, visit_relations};
@@ -94,7 +97,10 @@ async fn share(
     let rows = plan(context, query, parameters).await?;
     let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
     let folder = tempfile::tempdir().context("no room for what a query shares")?;
-    let streams = rows.execute_stream_partitioned().await?;
+    let task = Arc::new(rows.task_ctx());
+    let rows = rows.create_physical_plan().await?;
+    let order = rows.output_ordering().cloned();
+    let streams = execute_stream_partitioned(rows, task)?;
     let files = streams.into_iter().enumerate().map(|(number, rows)| {
         tokio::spawn(write(folder.path().join(format!("{number}.arrow")), Arc::clone(&schema), rows))
     });
@@ -105,7 +111,7 @@ async fn share(
     let name = table.alias.name.value.as_str();
     // Another query of the session, which has been answered, may have called one the same.
     context.deregister_table(name)?;
-    context.register_table(name, Arc::new(Files::held(schema, written, folder)?))?;
+    context.register_table(name, Arc::new(Files::held(schema, written, folder, order)?))?;
     Ok(())
 }
 

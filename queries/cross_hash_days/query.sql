@@ -1,8 +1,8 @@
 -- The day, and of the day before what a window can reach that was crowded before midnight.
 WITH upkeep AS (
-    SELECT operator, infohash, date_trunc('day', first_seen) AS day
+    SELECT operator, infohash, date_bin(INTERVAL '1 day', first_seen) AS day
     FROM derived.pair_days
-    WHERE upkeep AND first_seen >= date_trunc('day', $since - $memory) AND first_seen < $until
+    WHERE upkeep AND first_seen >= date_bin(INTERVAL '1 day', $since - $memory) AND first_seen < $until
 ),
 looks AS (
     SELECT operator, infohash, visit_start, visit_end, announces, raw_events, solo, asn, country
@@ -11,7 +11,7 @@ looks AS (
       AND NOT EXISTS (
           SELECT FROM upkeep
           WHERE upkeep.operator = visits.operator AND upkeep.infohash = visits.infohash
-            AND upkeep.day = date_trunc('day', visit_start)
+            AND upkeep.day = date_bin(INTERVAL '1 day', visit_start)
       )
 ),
 crowds AS (

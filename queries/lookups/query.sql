@@ -1,14 +1,22 @@
+-- Groups are put in order before their lookups become rows: there are far fewer of them. The lookups of a group
+-- come in the order of time.
 WITH sources AS (
-    SELECT peer_ip, peer_port, querier_id, method, coalesce(infohash, target) AS target,
-           unnest(lookup_sessions(ts, hash64(sensor, source_node), $gap, $since)) AS lookup,
+    SELECT operator(peer_ip) AS operator, peer_ip, peer_port, querier_id, method,
+           coalesce(infohash, target) AS target,
+           lookup_sessions(ts, hash64(sensor, source_node), $gap, $since) AS lookups,
            min(asn) AS asn,
            min(country) AS country
     FROM captured.events
     WHERE method IS NOT NULL AND ts >= $since - $gap AND ts < $until
     GROUP BY peer_ip, peer_port, querier_id, method, coalesce(infohash, target)
+    ORDER BY operator, target, peer_ip, peer_port, querier_id, method
+),
+found AS (
+    SELECT operator, peer_ip, peer_port, querier_id, method, target, unnest(lookups) AS lookup, asn, country
+    FROM sources
 )
 SELECT peer_ip,
-       operator(peer_ip) AS operator,
+       operator,
        peer_port,
        querier_id,
        method,
@@ -20,5 +28,5 @@ SELECT peer_ip,
        lookup['continued'] AS continued,
        asn,
        country
-FROM sources
-ORDER BY operator, target, lookup_start, peer_ip, peer_port, querier_id, method
+FROM found
+ORDER BY operator, target, peer_ip, peer_port, querier_id, method

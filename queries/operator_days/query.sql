@@ -27,18 +27,18 @@ days AS (
     HAVING max(ts) >= $since
 ),
 hours AS (
-    SELECT operator, date_trunc('hour', ts) AS hour,
+    SELECT operator, date_bin(INTERVAL '1 hour', ts) AS hour,
            count(DISTINCT presence) AS presences,
            count(DISTINCT querier) AS querier_ids
     FROM queries
     WHERE ts >= $since
-    GROUP BY operator, date_trunc('hour', ts)
+    GROUP BY operator, date_bin(INTERVAL '1 hour', ts)
 ),
 live AS (
-    SELECT date_trunc('hour', valid_from) AS hour, count(DISTINCT hash64(sensor, source_node)) AS presences
+    SELECT date_bin(INTERVAL '1 hour', valid_from) AS hour, count(DISTINCT hash64(sensor, source_node)) AS presences
     FROM captured.presences
     WHERE valid_from >= $since AND valid_from < $until
-    GROUP BY date_trunc('hour', valid_from)
+    GROUP BY date_bin(INTERVAL '1 hour', valid_from)
 ),
 peaks AS (
     SELECT operator,
