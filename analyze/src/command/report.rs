@@ -6,15 +6,16 @@ use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
 use crate::memory;
 use crate::plan::{self, Source, Tier};
-use crate::report::{Report, Rows, SIGNIFICANT, Section};
+use crate::report::{self, Report, Rows, SIGNIFICANT, Section};
 use crate::run::Runner;
 use crate::session;
 use anyhow::{Context, Result};
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::prelude::SessionContext;
+use futures::{StreamExt, stream};
 use queries::{Table, Value, View, sections};
 use schema::partition::date_text;
 use std::collections::BTreeSet;
@@ -85,19 +86,19 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
     let context = session::session(&options.config.engine())?;
     Runner::new(&options.config)?.provide(&context, &mut dataset, &wanted, days.as_ref()).await?;
 
+    let engine = options.config.engine();
+    let answers = stream::iter(&queries).map(|query| rows(&context, query)).buffered(engine.threads);
+    let answers: Vec<_> = answers.collect().await;
     let mut report = Report::default();
-    for Query { section, parameters } in queries {
-        let result = context.sql(section.sql).await.with_context(|| section.title)?;
-        let result = result.with_param_values(ParamValues::from(parameters))?;
+    for (Query { section, .. }, answer) in queries.iter().zip(answers) {
         // A picture is shown whole.
         let grid = section.grid.filter(|_| options.format.is_for_people());
-        let rows = if grid.is_some() { &Rows::default() } else { &options.rows };
-        let shown = Section::collect(section.title, result, rows).await.map_err(|error| {
+        let chosen = if grid.is_some() { &Rows::default() } else { &options.rows };
+        let all = answer.map_err(|error| {
             let sources = plan::sources(section.sql).unwrap_or_default();
-            let files = dataset.files(&sources);
-            memory::explain(error.context(section.title), &options.config.engine(), section.title, files)
+            memory::explain(error.context(section.title), &engine, section.title, dataset.files(&sources))
         })?;
-        report.sections.push(Section { grid, ..shown });
+        report.sections.push(Section { grid, ..Section::of(section.title, &all, chosen)? });
     }
     if let Some(nothing) = nothing
         && report.sections.iter().all(|section| section.total + section.hidden == 0)
@@ -115,6 +116,16 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
     }
     show(options, &report)?;
     Ok(close(&dataset))
+}
+
+/// Runs a query in a task of its own, so that several go side by side.
+async fn rows(context: &SessionContext, query: &Query) -> Result<RecordBatch> {
+    let (context, sql, parameters) = (context.clone(), query.section.sql, query.parameters.clone());
+    tokio::spawn(async move {
+        let result = context.sql(sql).await?.with_param_values(ParamValues::from(parameters))?;
+        report::rows(result).await
+    })
+    .await?
 }
 
 /// One line about the tests behind a scored table: how many there were, and how much of what they found

@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
 use crate::memory::{self, TooLittle};
 use crate::plan;
-use crate::report::{Report, Section};
+use crate::report::{self, Report, Section};
 use crate::session;
 use anyhow::Result;
 use datafusion::execution::context::SQLOptions;
@@ -42,5 +42,5 @@ async fn answer(options: &Options, dataset: &Dataset, query: &str) -> Result<Sec
     let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let planned = context.sql_with_options(query, reading).await;
     let result = planned.map_err(|error| Failure::Usage(error.strip_backtrace()))?;
-    Section::collect("", result, &options.rows).await
+    Section::of("", &report::rows(result).await?, &options.rows)
 }

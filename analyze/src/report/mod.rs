@@ -74,17 +74,12 @@ impl Section {
         Self { title: title.to_owned(), total: rows.num_rows(), hidden: 0, grid: None, rows }
     }
 
-    /// Runs `result` and keeps the rows that `chosen` lets through.
+    /// Those of `all` rows that `chosen` lets through.
     ///
     /// # Errors
-    /// When the query fails.
-    pub async fn collect(title: &str, result: DataFrame, chosen: &Rows) -> Result<Self> {
-        let schema = Arc::new(result.schema().as_arrow().clone());
-        let batches = result.collect().await?;
-        // What the plan calls text may come as another layout of text.
-        let schema = batches.first().map_or(schema, RecordBatch::schema);
-        let all = concat_batches(&schema, &batches)?;
-        let rows = chosen.choose(&all)?;
+    /// When they cannot be told apart, or shown as text.
+    pub fn of(title: &str, all: &RecordBatch, chosen: &Rows) -> Result<Self> {
+        let rows = chosen.choose(all)?;
         let (total, hidden) = (rows.num_rows(), all.num_rows() - rows.num_rows());
         let shown = chosen.limit.map_or(total, |limit| limit.min(total));
         Ok(Self {
@@ -107,6 +102,18 @@ impl Section {
             }
         }
     }
+}
+
+/// Runs `query` to its end.
+///
+/// # Errors
+/// When it fails.
+pub async fn rows(query: DataFrame) -> Result<RecordBatch> {
+    let schema = Arc::new(query.schema().as_arrow().clone());
+    let batches = query.collect().await?;
+    // What the plan calls text may come as another layout of text.
+    let schema = batches.first().map_or(schema, RecordBatch::schema);
+    Ok(concat_batches(&schema, &batches)?)
 }
 
 /// Writes `report` to `out`.
