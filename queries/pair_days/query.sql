@@ -41,9 +41,14 @@ SELECT interest.operator,
        gap_squares,
        median_gap_seconds,
        near_own_id,
-       near_own_id AND count(*) OVER (PARTITION BY interest.infohash) = 1 AS upkeep,
+       near_own_id AND count(*) OVER whole_hash = 1 AS upkeep,
        asn,
        country
 FROM interest
 JOIN returns ON interest.operator = returns.operator AND interest.infohash = returns.infohash
+WINDOW whole_hash AS (
+    -- In the order of the result, so that rows are sorted once.
+    PARTITION BY interest.infohash ORDER BY interest.operator
+    ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+)
 ORDER BY interest.infohash, interest.operator
