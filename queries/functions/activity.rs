@@ -29,13 +29,22 @@ fn fields() -> Fields {
     counts.into_iter().chain([Field::new("gap_squares", DataType::Float64, false)]).collect()
 }
 
-/// Sorts what is to be counted: groups are small, and a set for each would be slower.
 #[derive(Debug)]
 struct Activity(Busiest);
 
+/// How many different `values` there are. They are sorted in `room`: groups are small, and a set for each would
+/// be slower.
+pub(super) fn different(values: impl Iterator<Item = i64>, room: &mut Vec<i64>) -> usize {
+    room.clear();
+    room.extend(values);
+    room.sort_unstable();
+    room.dedup();
+    room.len()
+}
+
 impl FoldAll for Activity {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
-        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let (mut times, mut room) = (Vec::new(), Vec::new());
         let mut counts: [Vec<i64>; 3] = Default::default();
         let mut squares = Vec::new();
         for numbers in groups {
@@ -43,15 +52,9 @@ impl FoldAll for Activity {
             times.clear();
             times.extend(rows.iter().map(|[ts, ..]| *ts));
             let first = times.partition_point(|ts| *ts < self.0.since);
-            let mut different = |column: usize| {
-                values.clear();
-                values.extend(rows[first..].iter().map(|row| row[column]));
-                values.sort_unstable();
-                values.dedup();
-                values.len()
-            };
-            let parties = different(1);
-            let networks = different(2) - usize::from(values.first() == Some(&0));
+            let since = || rows[first..].iter();
+            let parties = different(since().map(|row| row[1]), &mut room);
+            let networks = different(since().map(|row| row[2]).filter(|network| *network != 0), &mut room);
             for (count, number) in counts.iter_mut().zip([parties, networks, self.0.most(&times)]) {
                 count.push(number as i64);
             }

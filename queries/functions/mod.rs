@@ -14,6 +14,7 @@ mod earliest_ids;
 mod expected_entropy;
 mod gap_squares;
 mod hash64;
+mod hourly_activity;
 mod hourly_profile;
 mod ip_text;
 mod keyspace_passes;
@@ -90,6 +91,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         crowded_stretches::function(),
         earliest_ids::function(),
         gap_squares::function(),
+        hourly_activity::function(),
         hourly_profile::function(),
         keyspace_passes::function(),
         lookup_sessions::function(),

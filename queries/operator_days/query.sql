@@ -1,41 +1,34 @@
-WITH queries AS (
-    SELECT operator(peer_ip) AS operator, ts, method, hash64(sensor, source_node) AS presence,
-           hash64(querier_id) AS querier, asn, as_organization, country
-    FROM captured.events
-    WHERE method IS NOT NULL AND ts >= $since - $burst_window AND ts < $until
-),
-days AS (
-    SELECT operator,
+WITH days AS (
+    SELECT operator(peer_ip) AS operator,
            count(*) FILTER (WHERE ts >= $since) AS raw_events,
            count(*) FILTER (WHERE ts >= $since AND method = 'get_peers') AS get_peers,
            count(*) FILTER (WHERE ts >= $since AND method = 'announce_peer') AS announce_peer,
            count(*) FILTER (WHERE ts >= $since AND method = 'find_node') AS find_node,
            count(*) FILTER (WHERE ts >= $since AND method = 'ping') AS ping,
            count(*) FILTER (WHERE ts >= $since AND method = 'sample_infohashes') AS sample_infohashes,
-           count(DISTINCT presence) FILTER (WHERE ts >= $since) AS presences_hit,
-           count(DISTINCT presence) FILTER (
+           count(DISTINCT hash64(sensor, source_node)) FILTER (
                WHERE ts >= $since AND method = 'sample_infohashes'
            ) AS sample_presences,
-           max_in_window(ts, $burst_window, $since) AS busiest_window,
+           hourly_activity(
+               ts, hash64(sensor, source_node), coalesce(hash64(querier_id), CAST(0 AS BIGINT UNSIGNED)),
+               $burst_window, $since
+           ) AS activity,
            min(asn) AS asn,
            min(as_organization) AS as_organization,
            min(country) AS country,
            min(ts) FILTER (WHERE ts >= $since) AS first_seen,
            max(ts) AS last_seen
-    FROM queries
-    GROUP BY operator
+    FROM captured.events
+    WHERE method IS NOT NULL AND ts >= $since - $burst_window AND ts < $until
+    GROUP BY operator(peer_ip)
     HAVING max(ts) >= $since
 ),
 hours AS (
-    SELECT operator, date_bin(INTERVAL '1 hour', ts) AS hour,
-           count(DISTINCT presence) AS presences,
-           count(DISTINCT querier) AS querier_ids
-    FROM queries
-    WHERE ts >= $since
-    GROUP BY operator, date_bin(INTERVAL '1 hour', ts)
+    SELECT operator, unnest(activity['hours']) AS hour
+    FROM days
 ),
 live AS (
-    SELECT date_bin(INTERVAL '1 hour', valid_from) AS hour, count(DISTINCT hash64(sensor, source_node)) AS presences
+    SELECT date_bin(INTERVAL '1 hour', valid_from) AS start, count(DISTINCT hash64(sensor, source_node)) AS presences
     FROM captured.presences
     WHERE valid_from >= $since AND valid_from < $until
     GROUP BY date_bin(INTERVAL '1 hour', valid_from)
@@ -43,11 +36,11 @@ live AS (
 peaks AS (
     SELECT operator,
            count(*) AS hours_active,
-           max(hours.presences) AS most_presences_in_hour,
-           max(CAST(hours.presences AS DOUBLE) / live.presences) AS most_presence_share,
-           max(querier_ids) AS querier_ids
+           max(hour['presences']) AS most_presences_in_hour,
+           max(CAST(hour['presences'] AS DOUBLE) / live.presences) AS most_presence_share,
+           max(hour['queriers']) AS querier_ids
     FROM hours
-    LEFT JOIN live ON hours.hour = live.hour
+    LEFT JOIN live ON hour['hour'] = start
     GROUP BY operator
 ),
 interest AS (
@@ -79,11 +72,11 @@ SELECT days.operator,
        coalesce(unique_hashes, 0) AS unique_hashes,
        coalesce(upkeep_hashes, 0) AS upkeep_hashes,
        hours_active,
-       presences_hit,
+       activity['presences'] AS presences_hit,
        most_presences_in_hour,
        most_presence_share,
        sample_presences,
-       busiest_window,
+       activity['busiest'] AS busiest_window,
        querier_ids,
        asn,
        as_organization,
