@@ -30,6 +30,8 @@ use tokio::task::JoinSet;
 
 /// How often the elapsed time on the progress bar is drawn again.
 const TICK: Duration = Duration::from_millis(200);
+/// Window tables that are computed at a time. Each can use all threads, but does not at every moment.
+const WINDOW_TABLES: usize = 2;
 
 /// What a computation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,24 +167,28 @@ impl<'a> Runner<'a> {
     }
 
     /// Computes the `stale` parts, which stand in an order in which they can be computed: as many at
-    /// once as there are threads, each as soon as what it reads is there.
+    /// once as there are threads, each as soon as what it reads is there. Where the memory does not reach for
+    /// several, they are computed one by one.
     async fn work(&self, dataset: &mut Dataset, mut waiting: Vec<Planned>) -> Result<()> {
         let engine = self.config.engine();
         let runtime = session::runtime(&engine)?;
         let gaps = self.gaps(dataset).await?;
         let bar = progress(waiting.len());
         let mut running = JoinSet::new();
-        let mut under_way = Vec::<Part>::new();
+        let mut under_way = Vec::<Planned>::new();
+        let mut at_once = engine.threads;
         loop {
-            let ready = self.ready(&waiting, &under_way, engine.threads);
+            let ready = self.ready(&waiting, &under_way, at_once);
             let share = (engine.threads / (ready.len() + under_way.len()).max(1)).max(1);
             // From the back, so that the places of the others stay.
             for place in ready.into_iter().rev() {
-                let Planned { part, inputs, .. } = waiting.remove(place);
+                let planned = waiting.remove(place);
+                let part = planned.part;
                 bar.set_message(part.to_string());
-                let job = self.job(dataset, part, &inputs, &gaps, (&runtime, share));
+                let threads = part.day.map_or(engine.threads, |_| share);
+                let job = self.job(dataset, part, &planned.inputs, &gaps, (&runtime, threads));
                 let job = job.with_context(|| part.to_string())?;
-                under_way.push(part);
+                under_way.push(planned);
                 running.spawn(async move { (part, job.run().await.with_context(|| part.to_string())) });
             }
             let Some(finished) = running.join_next().await else { break };
@@ -191,31 +197,41 @@ impl<'a> Runner<'a> {
                 let files = dataset.files(self.plan.sources(part.table.name));
                 let files = files.filter(|file| self.reads(part, file.day, file.hour));
                 memory::explain(error, &engine, &part.to_string(), files)
-            })?;
-            dataset.refresh(part.table.name, path, part.day)?;
-            under_way.retain(|other| !other.is(part));
-            bar.inc(1);
+            });
+            let place = under_way.iter().position(|planned| planned.part.is(part));
+            let planned = place.map(|place| under_way.remove(place));
+            match path {
+                Err(error) if error.is::<TooLittle>() && at_once > 1 => {
+                    at_once = 1;
+                    waiting.splice(..0, planned);
+                }
+                path => {
+                    dataset.refresh(part.table.name, path?, part.day)?;
+                    bar.inc(1);
+                }
+            }
         }
         bar.finish_and_clear();
         Ok(())
     }
 
-    /// The places of parts that can be begun beside those `under_way`, to have `threads` at once. A window
-    /// table has all threads and all memory for itself.
-    fn ready(&self, waiting: &[Planned], under_way: &[Part], threads: usize) -> Vec<usize> {
-        let unfinished: Vec<Part> =
-            under_way.iter().copied().chain(waiting.iter().map(|planned| planned.part)).collect();
+    /// The places of parts that can be begun beside those `under_way`, to have `at_once` at a time: days first,
+    /// then window tables, of which two suffice to keep all threads busy.
+    fn ready(&self, waiting: &[Planned], under_way: &[Planned], at_once: usize) -> Vec<usize> {
+        let unfinished: Vec<Part> = under_way.iter().chain(waiting).map(|planned| planned.part).collect();
         let needs = |part: Part, other: Part| {
             let sources = self.plan.sources(part.table.name);
             sources.iter().any(|source| source.tier == Tier::Derived && source.name == other.table.name)
                 && self.reads(part, other.day, None)
         };
         let waits = |part: Part| unfinished.iter().any(|other| needs(part, *other));
-        let free = || waiting.iter().enumerate().filter(|(_, planned)| !waits(planned.part));
-        let days = free().filter(|(_, planned)| planned.part.day.is_some()).map(|(place, _)| place);
-        let days: Vec<_> = days.take(threads.saturating_sub(under_way.len())).collect();
-        let alone = days.is_empty() && under_way.is_empty();
-        if alone { free().map(|(place, _)| place).take(1).collect() } else { days }
+        let free = |days: bool, at_once: usize| -> Vec<usize> {
+            let parts = waiting.iter().map(|planned| planned.part).enumerate();
+            let free = parts.filter(|(_, part)| part.day.is_some() == days && !waits(*part));
+            free.map(|(place, _)| place).take(at_once.saturating_sub(under_way.len())).collect()
+        };
+        let days = free(true, at_once);
+        if days.is_empty() { free(false, at_once.min(WINDOW_TABLES)) } else { days }
     }
 
     /// Makes the tables `wanted` known to `context`, up to date. With `days`, as if these were all the
