@@ -28,6 +28,7 @@ use arrow_array::RecordBatch;
 use schema::Table;
 use schema::partition::Hour;
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -324,8 +325,10 @@ impl Daemon {
     /// Takes what waits at a socket, but no more than its fair share: one batch. Says whether there may
     /// be more.
     fn read(&mut self, socket: usize) -> bool {
-        // Anything but datagrams means that there are none now.
-        let Ok(may_be_more) = self.shell.sockets[socket].receive(&mut self.inbox) else { return false };
+        let may_be_more = match self.shell.sockets[socket].receive(&mut self.inbox) {
+            Ok(may_be_more) => may_be_more,
+            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        };
         let now = clock::now();
         self.take(now, socket, Micros::MAX);
         if self.shell.handed >= SWEEP {
@@ -338,7 +341,7 @@ impl Daemon {
     /// left out: it came after the end.
     fn sweep(&mut self, until: Micros, end: bool) {
         for socket in 0..self.shell.sockets.len() {
-            while self.shell.sockets[socket].receive_at_once(&mut self.inbox).is_ok() {
+            while self.shell.sockets[socket].receive(&mut self.inbox).is_ok() {
                 self.take(until, socket, if end { until } else { Micros::MAX });
                 if self.inbox.datagrams().any(|(received, _)| received.ts.is_none_or(|ts| ts >= until)) {
                     break;
