@@ -148,6 +148,10 @@ impl Socket {
             // The kernel doubles what was asked for, to make room for its own records.
             let granted = nix::sys::socket::getsockopt(&fd, sockopt::RcvBuf)? / 2;
             // Nobody waits until a packet can be sent, so the kernel need not tell when one was.
+            #[expect(
+                deprecated,
+                reason = "sound for a socket that owns its descriptor; its successor is unsafe"
+            )]
             let udp = AsyncFd::with_interest(UdpSocket::from(fd), Interest::READABLE)?;
             Ok(Self { udp, local, receive_buffer: granted, drops: Cell::new(0) })
         };
