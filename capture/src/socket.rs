@@ -17,7 +17,7 @@ use nix::sys::time::TimeSpec;
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -36,7 +36,7 @@ nix::setsockopt_impl!(MtuDiscovery, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, i32
 
 /// `IP_MTU_DISCOVER`, which nix has no name for.
 #[derive(Clone, Copy)]
-pub struct MtuDiscovery;
+struct MtuDiscovery;
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,12 @@ impl Outbox {
         self.bytes.extend_from_slice(packet.as_bytes());
         self.ends.push(self.bytes.len());
         self.to.push(Some(to.into()));
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.udp.get_ref().as_fd()
     }
 }
 
