@@ -28,6 +28,7 @@ use arrow_array::RecordBatch;
 use schema::Table;
 use schema::partition::Hour;
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -39,8 +40,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// Events that are handed over without waiting for the next sync.
 const BATCH: usize = 1024;
 /// Events handed over after which the sockets are swept, so that the writer can spool them: it holds
-/// those that an earlier one may still come before.
-const SWEEP: usize = 1 << 14;
+/// those that an earlier one may still come before. So few that they stay in the processor's cache until
+/// then, and that spooling them keeps a processor from nobody for long.
+const SWEEP: usize = 1 << 12;
 /// Time between two ticks beyond which the clock was set, or the machine slept.
 const STEP: Micros = MINUTE;
 /// Time between two savings of the good nodes.
@@ -117,6 +119,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         presences_from: now,
         ticked: now,
         flushed: now,
+        swept: 0,
         floods_noted: now,
         nodes_saved: now,
         metrics: Metrics::new(&config.data),
@@ -257,8 +260,10 @@ struct Daemon {
     presences_from: Micros,
     /// When the last tick was.
     ticked: Micros,
-    /// When rows were last handed to the writer.
+    /// When the writer was last told to sync.
     flushed: Micros,
+    /// Events handed over between then and the last sweep.
+    swept: usize,
     /// When the counts of floods were last handed to the writer.
     floods_noted: Micros,
     /// When the good nodes were last saved.
@@ -280,7 +285,7 @@ struct Shell {
     /// The socket that the packets in the outbox leave.
     sender: usize,
     events: Vec<Event>,
-    /// Events handed over since the last sweep.
+    /// Events handed over since the writer was last told to sync.
     handed: usize,
     sensor: String,
     writer: Writer,
@@ -324,12 +329,14 @@ impl Daemon {
     /// Takes what waits at a socket, but no more than its fair share: one batch. Says whether there may
     /// be more.
     fn read(&mut self, socket: usize) -> bool {
-        // Anything but datagrams means that there are none now.
-        let Ok(may_be_more) = self.shell.sockets[socket].receive(&mut self.inbox) else { return false };
+        let may_be_more = match self.shell.sockets[socket].receive(&mut self.inbox) {
+            Ok(may_be_more) => may_be_more,
+            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        };
         let now = clock::now();
         self.take(now, socket, Micros::MAX);
-        if self.shell.handed >= SWEEP {
-            self.flush(now);
+        if self.shell.handed - self.swept >= SWEEP {
+            self.hand_over(now, Job::Complete);
         }
         may_be_more
     }
@@ -338,7 +345,7 @@ impl Daemon {
     /// left out: it came after the end.
     fn sweep(&mut self, until: Micros, end: bool) {
         for socket in 0..self.shell.sockets.len() {
-            while self.shell.sockets[socket].receive_at_once(&mut self.inbox).is_ok() {
+            while self.shell.sockets[socket].receive(&mut self.inbox).is_ok() {
                 self.take(until, socket, if end { until } else { Micros::MAX });
                 if self.inbox.datagrams().any(|(received, _)| received.ts.is_none_or(|ts| ts >= until)) {
                     break;
@@ -362,14 +369,13 @@ impl Daemon {
         self.shell.transmit();
     }
 
-    /// Hands over all rows before `now`, and says so.
-    fn flush(&mut self, now: Micros) {
+    /// Hands over all rows before `now`, and tells the writer by the job that `say` makes.
+    fn hand_over(&mut self, now: Micros, say: fn(Micros) -> Job) {
         self.sweep(now, false);
         self.shell.flush();
-        self.shell.handed = 0;
-        self.flushed = now;
+        self.swept = self.shell.handed;
         // If there is no room for it now, the next one says more.
-        let _ = self.shell.writer.offer(Job::Complete(now));
+        let _ = self.shell.writer.offer(say(now));
     }
 
     /// Everything that is due at `now`.
@@ -381,7 +387,9 @@ impl Daemon {
         self.shell.transmit();
         let unsynced = self.shell.handed + self.shell.events.len();
         if unsynced >= self.flush_rows || (now - self.flushed).abs() >= self.flush_interval {
-            self.flush(now);
+            self.hand_over(now, Job::Sync);
+            (self.shell.handed, self.swept) = (0, 0);
+            self.flushed = now;
         }
         if (now - self.floods_noted).abs() >= self.flush_interval {
             self.note_floods();

@@ -17,7 +17,9 @@ use nix::sys::time::TimeSpec;
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The longest UDP payload fits, so a datagram is never cut and its length is the true one.
 const BUFFER: usize = 1 << 16;
@@ -34,7 +36,7 @@ nix::setsockopt_impl!(MtuDiscovery, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, i32
 
 /// `IP_MTU_DISCOVER`, which nix has no name for.
 #[derive(Clone, Copy)]
-pub struct MtuDiscovery;
+struct MtuDiscovery;
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +52,7 @@ pub struct BindError {
 
 /// One bound socket.
 pub struct Socket {
-    udp: tokio::net::UdpSocket,
+    udp: AsyncFd<UdpSocket>,
     local: SocketAddr,
     receive_buffer: usize,
     /// The kernel's count of drops when it last told.
@@ -120,6 +122,12 @@ impl Outbox {
     }
 }
 
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.udp.get_ref().as_fd()
+    }
+}
+
 impl Socket {
     /// Binds `local` and asks for a receive buffer of `receive_buffer` bytes. Must run inside a
     /// tokio runtime.
@@ -145,7 +153,12 @@ impl Socket {
             bind(fd.as_raw_fd(), &SockaddrStorage::from(local))?;
             // The kernel doubles what was asked for, to make room for its own records.
             let granted = nix::sys::socket::getsockopt(&fd, sockopt::RcvBuf)? / 2;
-            let udp = tokio::net::UdpSocket::from_std(UdpSocket::from(fd))?;
+            // Nobody waits until a packet can be sent, so the kernel need not tell when one was.
+            #[expect(
+                deprecated,
+                reason = "sound for a socket that owns its descriptor; its successor is unsafe"
+            )]
+            let udp = AsyncFd::with_interest(UdpSocket::from(fd), Interest::READABLE)?;
             Ok(Self { udp, local, receive_buffer: granted, drops: Cell::new(0) })
         };
         open().map_err(|cause| BindError { addr: local, advice: advice(&cause, local), cause })
@@ -166,9 +179,12 @@ impl Socket {
     /// Calls `read` whenever there may be something to read, until the runtime shuts down. It says
     /// whether there may be more: then the other sockets have their turn first.
     pub async fn attend(&self, mut read: impl FnMut() -> bool) {
-        while self.udp.readable().await.is_ok() {
+        while let Ok(mut readiness) = self.udp.readable().await {
             if read() {
                 tokio::task::yield_now().await;
+            } else {
+                // The runtime learns of what comes next without another look.
+                readiness.clear_ready();
             }
         }
     }
@@ -178,21 +194,6 @@ impl Socket {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when there is none.
     pub fn receive(&self, inbox: &mut Inbox) -> io::Result<bool> {
-        let readable = tokio::io::Interest::READABLE;
-        self.udp.try_io(readable, || self.receive_at_once(inbox))?;
-        let is_full = inbox.received.len() == BATCH;
-        if !is_full {
-            // There is nothing left. The runtime learns of what comes next without another look.
-            let _ = self.udp.try_io(readable, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
-        }
-        Ok(is_full)
-    }
-
-    /// Reads up to [`BATCH`] datagrams without waiting, whether or not the runtime knows of any.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when there is none.
-    pub fn receive_at_once(&self, inbox: &mut Inbox) -> io::Result<()> {
         // Made anew every time: the kernel leaves in them how much room the last datagrams needed, and
         // would cut what comes with the next ones down to that.
         let control = nix::cmsg_space!(TimeSpec, u32, i32);
@@ -203,7 +204,7 @@ impl Socket {
         inbox.received.clear();
         let messages = recvmmsg(fd, &mut headers, &mut slices, flags, None)?;
         inbox.received.extend(messages.map(|message| self.read(&message)));
-        Ok(())
+        Ok(inbox.received.len() == BATCH)
     }
 
     fn read(&self, message: &RecvMsg<'_, '_, SockaddrStorage>) -> Received {
@@ -260,7 +261,7 @@ impl Socket {
 
     /// Number under which the kernel lists this socket in `/proc/net/udp`.
     fn inode(&self) -> Option<u64> {
-        nix::sys::stat::fstat(&self.udp).ok().map(|stat| stat.st_ino)
+        nix::sys::stat::fstat(self.udp.get_ref()).ok().map(|stat| stat.st_ino)
     }
 
     /// Drops since the socket last told, of `total` drops in all.
@@ -319,6 +320,7 @@ fn advice(error: &io::Error, local: SocketAddr) -> String {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::time::Duration;
 
     #[test]
     fn lines_of_the_kernel_are_read() {
@@ -329,7 +331,7 @@ mod tests {
 
     fn socket() -> (Socket, SocketAddr) {
         let socket = Socket::bind("127.0.0.1:0".parse().expect("an address"), 1 << 16).expect("bound");
-        let local = socket.udp.local_addr().expect("an address");
+        let local = socket.udp.get_ref().local_addr().expect("an address");
         (socket, local)
     }
 
@@ -343,7 +345,6 @@ mod tests {
         assert!(socket.receive_buffer() > 0);
         let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
         sender.send_to(b"hello", local).expect("sent");
-        socket.udp.readable().await.expect("readable");
         let mut inbox = Inbox::default();
         socket.receive(&mut inbox).expect("a datagram");
         assert_eq!(payloads(&inbox), [b"hello"]);
@@ -363,26 +364,44 @@ mod tests {
         let longest = vec![b'x'; 65_507];
         sender.send_to(&longest, local).expect("sent");
         let mut inbox = Inbox::default();
-        socket.receive_at_once(&mut inbox).expect("a datagram");
+        socket.receive(&mut inbox).expect("a datagram");
         assert_eq!(payloads(&inbox), [longest]);
 
         let sent: Vec<Vec<u8>> = (0..BATCH as u8 + 1).map(|i| vec![i; usize::from(i)]).collect();
         for payload in &sent {
             sender.send_to(payload, local).expect("sent");
         }
-        socket.udp.readable().await.expect("readable");
         assert!(socket.receive(&mut inbox).expect("a batch"));
         assert_eq!(payloads(&inbox), sent[..BATCH]);
         assert!(!socket.receive(&mut inbox).expect("the rest"));
         assert_eq!(payloads(&inbox), sent[BATCH..]);
         let none = socket.receive(&mut inbox).expect_err("nothing is left");
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+    }
 
-        // After an emptied socket the runtime notices the next datagram.
-        sender.send_to(b"again", local).expect("sent");
-        socket.udp.readable().await.expect("readable");
-        socket.receive(&mut inbox).expect("a datagram");
-        assert_eq!(payloads(&inbox), [b"again"]);
+    #[tokio::test(flavor = "current_thread")]
+    async fn after_an_emptied_socket_the_next_datagram_is_noticed() {
+        let (socket, local) = socket();
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let mut inbox = Inbox::default();
+        let (batches, mut turns) = tokio::sync::mpsc::unbounded_channel();
+        let read = || {
+            let received = socket.receive(&mut inbox);
+            if received.is_ok() {
+                batches.send(payloads(&inbox)).expect("the test listens");
+            }
+            received.unwrap_or(false)
+        };
+        let talk = async {
+            for _ in 0..3 {
+                sender.send_to(b"again", local).expect("sent");
+                assert_eq!(turns.recv().await, Some(vec![b"again".to_vec()]));
+            }
+        };
+        tokio::select! {
+            () = socket.attend(read) => {}
+            talked = tokio::time::timeout(Duration::from_secs(10), talk) => talked.expect("all are noticed"),
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -427,7 +446,7 @@ mod tests {
         let mut inbox = Inbox::default();
         let (mut received, mut dropped) = (0, 0);
         let mut take = |inbox: &mut Inbox| {
-            while socket.receive_at_once(inbox).is_ok() {
+            while socket.receive(inbox).is_ok() {
                 received += inbox.datagrams().count();
                 dropped += inbox.datagrams().map(|(received, _)| received.dropped as usize).sum::<usize>();
             }

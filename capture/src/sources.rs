@@ -45,7 +45,12 @@ impl<T: Copy + Default> Sources<T> {
     /// Begins to fetch what is known about `ip` from memory. That takes longer than all the rest that is
     /// done for a datagram, but for several at once no longer than for one.
     pub fn fetch(&self, ip: IpAddr) {
-        black_box(self.sets[place(self.key(ip))].keys[0]);
+        let Set { keys, values } = &self.sets[place(self.key(ip))];
+        black_box(keys[0]);
+        // Every line that they lie on.
+        for value in values.iter().step_by(WAYS / 2) {
+            black_box(*value);
+        }
     }
 
     /// The slot of the remote that `ip` belongs to. If it has none, it takes over the one of its set

@@ -43,8 +43,10 @@ const CLEARANCE: u64 = 10;
 pub enum Job {
     /// Rows of `captured.events`, in any order.
     Events(Vec<Event>),
-    /// All events before the given time have been handed over: they are spooled and synced.
+    /// All events before the given time have been handed over: they are spooled.
     Complete(Micros),
+    /// The same, and everything in the spool is synced.
+    Sync(Micros),
     /// Rows of `captured.presences`, which are complete up to the given time.
     Presences(RecordBatch, Micros),
     /// Rows of `captured.floods`, in order of time.
@@ -275,7 +277,8 @@ impl Appender {
     fn write(&mut self, job: Job) {
         match job {
             Job::Events(events) => self.held.append(events),
-            Job::Complete(until) => {
+            Job::Complete(until) => self.release(until),
+            Job::Sync(until) => {
                 self.release(until);
                 self.sync();
             }
