@@ -46,20 +46,19 @@ pub fn session(engine: &Engine) -> Result<SessionContext> {
 /// # Errors
 /// When it cannot be set up.
 pub fn session_in(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionContext> {
-    // The newer hash aggregate is erratic under a memory pool; the older one is 5 % slower and
-    // keeps its word.
-    // Conditions of detectors keep most rows; to guess that they drop four in five would put the wrong side
-    // of a join into memory.
     let pool = match runtime.memory_pool.memory_limit() {
         MemoryLimit::Finite(bytes) => bytes,
         _ => usize::MAX,
     };
     let reservation = SORT_MOST.min(pool / SORT_SHARE);
     let config = SessionConfig::new()
+        // Conditions of detectors keep most rows; to guess that they drop four in five would put the wrong side
+        // of a join into memory.
         .set_u64("datafusion.optimizer.default_filter_selectivity", 100)
         .with_target_partitions(threads)
         .with_sort_spill_reservation_bytes(reservation)
         .with_information_schema(true)
+        // The newer hash aggregate is erratic under a memory pool; the older one is 5 % slower and keeps its word.
         .set_bool("datafusion.execution.enable_migration_aggregate", false);
     let state = SessionStateBuilder::new()
         .with_config(config)
