@@ -4,7 +4,7 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
-use crate::memory;
+use crate::memory::{self, TooLittle};
 use crate::plan::{self, Source, Tier};
 use crate::report::{self, Report, Rows, SIGNIFICANT, Section};
 use crate::run::Runner;
@@ -90,14 +90,20 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
     let answers = stream::iter(&queries).map(|query| rows(&context, query)).buffered(engine.threads);
     let answers: Vec<_> = answers.collect().await;
     let mut report = Report::default();
-    for (Query { section, .. }, answer) in queries.iter().zip(answers) {
+    for (query, answer) in queries.iter().zip(answers) {
+        let section = query.section;
         // A picture is shown whole.
         let grid = section.grid.filter(|_| options.format.is_for_people());
         let chosen = if grid.is_some() { &Rows::default() } else { &options.rows };
-        let all = answer.map_err(|error| {
+        let explained = |error: anyhow::Error| {
             let sources = plan::sources(section.sql).unwrap_or_default();
             memory::explain(error.context(section.title), &engine, section.title, dataset.files(&sources))
-        })?;
+        };
+        let all = match answer.map_err(explained) {
+            // What finds no room beside others may find it alone.
+            Err(error) if error.is::<TooLittle>() => rows(&context, query).await.map_err(explained)?,
+            answer => answer?,
+        };
         report.sections.push(Section { grid, ..Section::of(section.title, &all, chosen)? });
     }
     if let Some(nothing) = nothing
