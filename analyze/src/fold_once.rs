@@ -1,9 +1,11 @@
-//! A rule of the planner for aggregations that hold all their rows.
+//! A rule of the planner for aggregations that have little to gain from two stages.
 //!
 //! The engine aggregates in two stages, so that what travels between threads is small. The functions of
-//! [`queries::functions`] cannot make it small: they keep every row until a group is whole. For them each row is sent
-//! to the thread of its group at once, and held once.
+//! [`queries::functions`] cannot make it small: they keep every row until a group is whole. Nor can groups of an
+//! address or an id: there are nearly as many as rows. Here each row is sent to the thread of its group at once, and
+//! grouped once.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -34,15 +36,18 @@ impl FoldOnce {
         }
     }
 
-    /// The two stages of `last` and the way between them as one stage, if a function in them holds its rows.
+    /// The two stages of `last` and the way between them as one stage, if a function in them holds its rows or groups
+    /// are those of an address or an id.
     fn one_stage(&self, last: &AggregateExec) -> Result<Option<AggregateExec>> {
         let Some(first) = first_stage(last) else { return Ok(None) };
+        let (keys, schema) = (first.group_expr().input_exprs(), first.input().schema());
         let holds = first.aggr_expr().iter().any(|function| self.folds.contains(function.fun().name()));
-        if !holds || !first.group_expr().is_single() {
+        let many = keys.iter().any(|key| matches!(key.data_type(&schema), Ok(DataType::FixedSizeBinary(_))));
+        if !(holds || many) || !first.group_expr().is_single() {
             return Ok(None);
         }
         let threads = last.input().output_partitioning().partition_count();
-        let by_group = Partitioning::Hash(first.group_expr().input_exprs(), threads);
+        let by_group = Partitioning::Hash(keys, threads);
         let rows = RepartitionExec::try_new(Arc::clone(first.input()), by_group)?;
         let one = AggregateExec::try_new(
             AggregateMode::SinglePartitioned,

@@ -46,19 +46,25 @@ pub fn explain<'a>(
     TooLittle { what: what.to_owned(), given: engine.memory_mib, enough }.into()
 }
 
-/// A pool in which everybody who can spill has the same share, except for rows on their way from one thread to
-/// another: there are few of them, they are counted and never refused. Refused, two threads could write them
-/// to disk at the same time and wait for each other without end
+/// A pool of which one half is for whoever comes first, and beyond it everybody who can spill has the same share of
+/// the whole: where little is held, nobody writes to disk because others could have come.
+///
+/// Rows on their way from one thread to another are counted and never refused: there are few of them. Refused, two
+/// threads could write them to disk at the same time and wait for each other without end
 /// (<https://github.com/apache/datafusion/issues/24883>); and their shares, which they hardly use, would be
 /// missing where rows are sorted and grouped.
 #[derive(Debug)]
-pub struct Pool(FairSpillPool);
+pub struct Pool {
+    fair: FairSpillPool,
+    /// Bytes.
+    half: usize,
+}
 
 impl Pool {
     /// A pool of so many bytes.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self(FairSpillPool::new(bytes))
+        Self { fair: FairSpillPool::new(bytes), half: bytes / 2 }
     }
 }
 
@@ -74,43 +80,43 @@ impl MemoryPool for Pool {
 
     fn register(&self, consumer: &MemoryConsumer) {
         if !passes_on(consumer) {
-            self.0.register(consumer);
+            self.fair.register(consumer);
         }
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         if !passes_on(consumer) {
-            self.0.unregister(consumer);
+            self.fair.unregister(consumer);
         }
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.0.grow(reservation, additional);
+        self.fair.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.0.shrink(reservation, shrink);
+        self.fair.shrink(reservation, shrink);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        if passes_on(reservation.consumer()) {
-            self.0.grow(reservation, additional);
+        if passes_on(reservation.consumer()) || self.reserved() + additional <= self.half {
+            self.fair.grow(reservation, additional);
             return Ok(());
         }
-        self.0.try_grow(reservation, additional)
+        self.fair.try_grow(reservation, additional)
     }
 
     fn reserved(&self) -> usize {
-        self.0.reserved()
+        self.fair.reserved()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        self.0.memory_limit()
+        self.fair.memory_limit()
     }
 }
 
 impl fmt::Display for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.fair.fmt(f)
     }
 }

@@ -45,9 +45,17 @@ pub(super) fn ln_p(n: f64, resultant: f64) -> f64 {
     // Golden-section search: the bound falls, then rises.
     let golden = 0.5 * (5.0_f64.sqrt() - 1.0);
     let (mut from, mut to) = LN_KAPPA;
+    let at = |ln_kappa: f64| (ln_kappa, bound(ln_kappa));
+    let (mut low, mut high) = (at(to - golden * (to - from)), at(from + golden * (to - from)));
     while to - from > PRECISION {
-        let (low, high) = (to - golden * (to - from), from + golden * (to - from));
-        if bound(low) < bound(high) { to = high } else { from = low }
+        // One of the two inner places is kept: that is what the golden section is for.
+        if low.1 < high.1 {
+            (to, high) = (high.0, low);
+            low = at(to - golden * (to - from));
+        } else {
+            (from, low) = (low.0, high);
+            high = at(from + golden * (to - from));
+        }
     }
     bound(0.5 * (from + to)).min(0.0)
 }

@@ -33,10 +33,12 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use datafusion::error::Result;
 use datafusion::logical_expr::AggregateUDF;
 use datafusion::logical_expr::function::AccumulatorArgs;
+use pulp::{Arch, Simd, WithSimd};
 use std::f64::consts::{SQRT_2, TAU};
 use std::sync::Arc;
 
-/// Gaps of the longest run looked at. So many regular ones leave nothing to chance, and time grows with it.
+/// Gaps of the longest run looked at, or those of the shortest. So many regular ones leave nothing to chance, and
+/// time grows with it.
 const LONGEST_RUN: usize = 48;
 /// Visits from which on phases are looked at: fewer say nothing after the correction for the grid.
 const PHASES_FROM: usize = 8;
@@ -45,7 +47,7 @@ const PHASES_FROM: usize = 8;
 const PHASES_TO: usize = 256;
 /// Steps of the grid for each whole number of periods that fits between the first and the last visit.
 const STEPS: f64 = 5.0;
-/// Frequencies whose phases are turned side by side.
+/// Numbers that any processor works on side by side, at most.
 const LANES: usize = 8;
 /// What a gap at least is beyond `absence`, s: less than any clock tells, and more than nothing.
 const LEAST_EXCESS: f64 = 1e-9;
@@ -77,19 +79,10 @@ struct Clock {
     /// Variance of a gap that is known to the resolution, s².
     blur: f64,
     least: usize,
-    /// By number of gaps.
+    /// By number of gaps, from none to those of the longest run.
     spacings: Vec<Spacings>,
-    /// One gap as a share of them, likewise.
-    shares: Vec<f64>,
-}
-
-/// Gaps in a row: variance with that of the resolution, squared mean beyond the absence, mean and variance.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    spread: f64,
-    excess: f64,
-    mean: f64,
-    variance: f64,
+    /// What the processor can do side by side.
+    arch: Arch,
 }
 
 /// What a test found.
@@ -109,46 +102,48 @@ impl Clock {
     }
 
     fn with(absence: f64, resolution: f64, least: usize) -> Self {
-        let spacings = (0..=LONGEST_RUN).map(|gaps| Spacings::new(gaps.max(2) as f64)).collect();
-        let shares = (0..=LONGEST_RUN).map(|gaps| 1.0 / gaps as f64).collect();
-        Self { absence, blur: resolution * resolution / 12.0, least: least.max(3), spacings, shares }
+        let least = least.max(3);
+        let spacings = (0..=LONGEST_RUN.max(least - 1)).map(|gaps| Spacings::new(gaps.max(2) as f64));
+        let blur = resolution * resolution / 12.0;
+        Self { absence, blur, least, spacings: spacings.collect(), arch: Arch::new() }
     }
 
     /// The most regular run of visits at `times` (s, ascending, at least `least` of them).
     fn runs(&self, times: &[f64]) -> Found {
-        let (shortest, longest) = (self.least - 1, LONGEST_RUN.min(times.len() - 1));
-        // Of each number of gaps the run with the least coefficient.
-        let mut regular = [Run { spread: 1.0, excess: 0.0, mean: 0.0, variance: 0.0 }; LONGEST_RUN + 1];
-        let mut runs = 0.0;
-        for first in 0..times.len() - shortest {
-            let (mut squares, last) = (0.0, (first + LONGEST_RUN).min(times.len() - 1));
-            for end in first + 1..=last {
-                let gap = times[end] - times[end - 1];
-                squares += gap * gap;
-                let gaps = end - first;
-                if gaps < shortest {
-                    continue;
-                }
-                runs += 1.0;
-                let mean = (times[end] - times[first]) * self.shares[gaps];
-                let variance = (squares * self.shares[gaps] - mean * mean).max(0.0);
+        let (shortest, longest) = (self.least - 1, times.len().min(self.spacings.len()) - 1);
+        let gap_squares: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).collect();
+        // Of the runs that begin at each visit: the sum over their squared gaps, and variance over squared mean.
+        let (mut squares, mut ratios) = (gap_squares.clone(), vec![f64::INFINITY; gap_squares.len()]);
+        let (mut runs, mut best) = (0, Found { ln_p: 0.0, period: 0.0, cv: 0.0, visits: 0 });
+        for gaps in 2..=longest {
+            let starts = times.len() - gaps;
+            for (squares, gap) in squares.iter_mut().zip(&gap_squares[gaps - 1..]) {
+                *squares += gap;
+            }
+            if gaps < shortest {
+                continue;
+            }
+            runs += starts;
+            let share = 1.0 / gaps as f64;
+            let run = |first: f64, last: f64, squares: f64| {
+                let mean = (last - first) * share;
+                (mean, (squares * share - mean * mean).max(0.0))
+            };
+            let ends = times.iter().zip(&times[gaps..]).zip(&squares);
+            for (((first, last), squares), ratio) in ends.zip(&mut ratios) {
+                let (mean, variance) = run(*first, *last, *squares);
                 let excess = (mean - self.absence).max(LEAST_EXCESS);
-                let run = Run { spread: variance + self.blur, excess: excess * excess, mean, variance };
-                let best = &mut regular[gaps];
-                if run.spread * best.excess < best.spread * run.excess {
-                    *best = run;
-                }
+                *ratio = (variance + self.blur) / (excess * excess);
+            }
+            let (start, ratio) = least(&ratios[..starts]);
+            let ln_p = self.spacings[gaps].ln_p(ratio.sqrt());
+            // Of equals the shortest.
+            if gaps == shortest || ln_p < best.ln_p {
+                let (mean, variance) = run(times[start], times[start + gaps], squares[start]);
+                best = Found { ln_p, period: mean, cv: variance.sqrt() / mean, visits: gaps + 1 };
             }
         }
-        let found = (shortest..=longest).map(|gaps| {
-            let Run { spread, excess, mean, variance } = regular[gaps];
-            let ln_p = self.spacings[gaps].ln_p((spread / excess).sqrt());
-            Found { ln_p, period: mean, cv: variance.sqrt() / mean, visits: gaps + 1 }
-        });
-        // Of equals the shortest.
-        let best = found.reduce(|best, found| if found.ln_p < best.ln_p { found } else { best });
-        let best = best.unwrap_or(Found { ln_p: 0.0, period: 0.0, cv: 0.0, visits: 0 });
-        Found { ln_p: (best.ln_p + f64::ln(runs)).min(0.0), ..best }
+        Found { ln_p: (best.ln_p + f64::ln(runs as f64)).min(0.0), ..best }
     }
 
     /// The period that the phases of visits at `times` agree on most.
@@ -163,30 +158,17 @@ impl Clock {
         }
         let tried = (last - first + 1.0) as usize;
         let inner = &times[1..times.len() - 1];
-        // Each visit is a hand that turns by the same angle from one frequency to the next.
         let padded = tried.next_multiple_of(LANES);
         let (mut sines, mut cosines) = (vec![0.0; padded], vec![0.0; padded]);
-        for time in inner {
-            let angle = |steps: f64| (TAU * (time - times[0]) * step * steps).sin_cos();
-            let (mut hand, turn) = (angle(first), angle(1.0));
-            let (mut sin, mut cos) = ([0.0; LANES], [0.0; LANES]);
-            for lane in 0..LANES {
-                (sin[lane], cos[lane]) = hand;
-                hand = (hand.0 * turn.1 + hand.1 * turn.0, hand.1 * turn.1 - hand.0 * turn.0);
-            }
-            let (turn_sin, turn_cos) = angle(LANES as f64);
-            let (sines, cosines) = (sines.as_chunks_mut::<LANES>().0, cosines.as_chunks_mut::<LANES>().0);
-            for (sines, cosines) in sines.iter_mut().zip(cosines) {
-                for lane in 0..LANES {
-                    sines[lane] += sin[lane];
-                    cosines[lane] += cos[lane];
-                    (sin[lane], cos[lane]) = (
-                        sin[lane] * turn_cos + cos[lane] * turn_sin,
-                        cos[lane] * turn_cos - sin[lane] * turn_sin,
-                    );
-                }
-            }
-        }
+        let origin = times[0];
+        self.arch.dispatch(Hands {
+            times: inner,
+            origin,
+            step,
+            first,
+            sines: &mut sines,
+            cosines: &mut cosines,
+        });
         let lengths = sines.iter().zip(&cosines).take(tried).map(|(sin, cos)| (sin * sin + cos * cos).sqrt());
         let (index, length) = lengths.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         let n = inner.len() as f64;
@@ -203,11 +185,55 @@ impl Clock {
         }
         let times: Vec<f64> = timestamps.iter().map(|ts| (ts - timestamps[0]) as f64 / 1e6).collect();
         let run = self.runs(&times);
-        let Some(phases) = self.phases(&times) else {
-            return Some(run);
-        };
+        let Some(phases) = self.phases(&times) else { return Some(run) };
         let better = if phases.ln_p < run.ln_p { phases } else { run };
         Some(Found { ln_p: (better.ln_p + f64::ln(2.0)).min(0.0), ..better })
+    }
+}
+
+/// Visits as hands that turn by the same angle from one frequency to the next, added up by frequency.
+struct Hands<'a> {
+    /// Seconds.
+    times: &'a [f64],
+    /// When all hands point the same way, s.
+    origin: f64,
+    /// From one frequency to the next, 1/s.
+    step: f64,
+    /// The first frequency, steps.
+    first: f64,
+    /// By frequency, a multiple of [`LANES`] of them.
+    sines: &'a mut [f64],
+    cosines: &'a mut [f64],
+}
+
+impl WithSimd for Hands<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (sines, _) = S::as_mut_simd_f64s(self.sines);
+        let (cosines, _) = S::as_mut_simd_f64s(self.cosines);
+        for time in self.times {
+            let angle = |steps: f64| (TAU * (time - self.origin) * self.step * steps).sin_cos();
+            let (mut hand, turn) = (angle(self.first), angle(1.0));
+            let (mut sin, mut cos) = ([0.0; LANES], [0.0; LANES]);
+            for (sin, cos) in sin.iter_mut().zip(&mut cos) {
+                (*sin, *cos) = hand;
+                hand = (hand.0 * turn.1 + hand.1 * turn.0, hand.1 * turn.1 - hand.0 * turn.0);
+            }
+            let (mut sin, mut cos) = (simd.partial_load_f64s(&sin), simd.partial_load_f64s(&cos));
+            let (turn_sin, turn_cos) = angle(S::F64_LANES as f64);
+            let back = simd.splat_f64s(-turn_sin);
+            let (turn_sin, turn_cos) = (simd.splat_f64s(turn_sin), simd.splat_f64s(turn_cos));
+            for (sines, cosines) in sines.iter_mut().zip(cosines.iter_mut()) {
+                *sines = simd.add_f64s(*sines, sin);
+                *cosines = simd.add_f64s(*cosines, cos);
+                (sin, cos) = (
+                    simd.mul_add_e_f64s(sin, turn_cos, simd.mul_f64s(cos, turn_sin)),
+                    simd.mul_add_e_f64s(sin, back, simd.mul_f64s(cos, turn_cos)),
+                );
+            }
+        }
     }
 }
 
@@ -228,6 +254,19 @@ impl Clock {
         ];
         StructArray::new(fields(), columns, None)
     }
+}
+
+/// The least of `numbers` and its place, the first of equals.
+fn least(numbers: &[f64]) -> (usize, f64) {
+    let (lanes, rest) = numbers.as_chunks::<LANES>();
+    let mut least = [f64::INFINITY; LANES];
+    for numbers in lanes {
+        for lane in 0..LANES {
+            least[lane] = if numbers[lane] < least[lane] { numbers[lane] } else { least[lane] };
+        }
+    }
+    let least = least.iter().chain(rest).copied().fold(f64::INFINITY, f64::min);
+    (numbers.iter().position(|number| *number == least).unwrap_or_default(), least)
 }
 
 impl FoldAll for Clock {
