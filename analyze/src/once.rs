@@ -1,21 +1,29 @@
 //! What a query names more than once is computed once.
 //!
 //! The engine puts the text of a WITH table wherever it is named, and so computes it as often. Here those
-//! that are named at least twice are computed first, in their order, and their rows are kept in files until
-//! the session ends or computes another of that name: on disk, because they may be as many as there are
-//! visits. So are those that group rows: all of their input has been read before their first row anyway, what
-//! follows knows how many there are, and each step has the memory to itself. What follows also knows what
-//! they are ordered by: a table that ends with ORDER BY need not be ordered again, not even once lists in it
+//! that are named at least twice are computed first, in their order, and their rows are kept until the session
+//! ends or computes another of that name: in memory where they are few, otherwise in files, because they may be as
+//! many as there are visits. So are those that group rows: all of their input has been read before their first row
+//! anyway, what follows knows how many there are, and each step has the memory to itself. What follows also knows
+//! what they are ordered by: a table that ends with ORDER BY need not be ordered again, not even once lists in it
 //! have become rows.
 
 use crate::files::Files;
 use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::writer::FileWriter;
+use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ParamValues;
 use datafusion::dataframe::DataFrame;
+use datafusion::datasource::TableType;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream_partitioned};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{self, Cte, GroupByExpr, Query, SetExpr, Visit, visit_relations};
@@ -25,6 +33,9 @@ use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The part of all memory that the rows of one table may take before they go to a file.
+const IN_MEMORY_SHARE: usize = 16;
 
 /// The result of `sql`, one query, with `parameters` bound.
 ///
@@ -100,35 +111,142 @@ async fn share(
     let task = Arc::new(rows.task_ctx());
     let rows = rows.create_physical_plan().await?;
     let order = rows.output_ordering().cloned();
-    let streams = execute_stream_partitioned(rows, task)?;
-    let files = streams.into_iter().enumerate().map(|(number, rows)| {
-        tokio::spawn(write(folder.path().join(format!("{number}.arrow")), Arc::clone(&schema), rows))
-    });
-    let mut written = Vec::new();
-    for file in future::join_all(files).await {
-        written.extend(file??);
-    }
     let name = table.alias.name.value.as_str();
+    let room = Arc::new(Room::new(name, task.memory_pool()));
+    let streams = execute_stream_partitioned(rows, task)?;
+    let parts = streams.into_iter().enumerate().map(|(number, rows)| {
+        let part = Part::new(folder.path().join(format!("{number}.arrow")), Arc::clone(&schema), &room);
+        tokio::spawn(part.keep(rows))
+    });
+    let parts: Vec<Part> =
+        future::join_all(parts).await.into_iter().map(|part| part?).collect::<Result<_>>()?;
+    let rows: Arc<dyn TableProvider> = if parts.iter().all(Part::in_memory) {
+        let parts = parts.into_iter().map(|part| part.held).collect();
+        Arc::new(Held { schema, parts, order, _room: room })
+    } else {
+        let files = parts.into_iter().filter_map(|part| part.finish().transpose());
+        Arc::new(Files::held(schema, files.collect::<Result<_>>()?, folder, order)?)
+    };
     // Another query of the session, which has been answered, may have called one the same.
     context.deregister_table(name)?;
-    context.register_table(name, Arc::new(Files::held(schema, written, folder, order)?))?;
+    context.register_table(name, rows)?;
     Ok(())
 }
 
-/// Writes `rows` to a file; returns it with their number, or nothing where there are none.
-async fn write(
+/// The memory that one table may take.
+#[derive(Debug)]
+struct Room {
+    reserved: MemoryReservation,
+    /// Bytes.
+    most: usize,
+}
+
+impl Room {
+    fn new(name: &str, pool: &Arc<dyn MemoryPool>) -> Self {
+        let most = match pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes / IN_MEMORY_SHARE,
+            _ => usize::MAX,
+        };
+        Self { reserved: MemoryConsumer::new(format!("WITH {name}")).register(pool), most }
+    }
+
+    /// Whether `batch` may stay in memory as well.
+    fn has_room_for(&self, batch: &RecordBatch) -> bool {
+        // Batches may be pieces of one array: each counts for its own rows.
+        let bytes = |column: &ArrayRef| {
+            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+        };
+        let bytes = batch.columns().iter().map(bytes).sum::<usize>();
+        self.reserved.size() + bytes <= self.most && self.reserved.try_grow(bytes).is_ok()
+    }
+}
+
+/// What one thread computes of a table.
+struct Part {
     path: PathBuf,
     schema: SchemaRef,
-    mut rows: SendableRecordBatchStream,
-) -> Result<Option<(PathBuf, u64)>> {
-    let file = BufWriter::new(File::create(&path).with_context(|| path.display().to_string())?);
-    let mut writer = FileWriter::try_new(file, &schema)?;
-    let mut count = 0;
-    while let Some(batch) = rows.next().await {
-        let batch = batch?;
-        count += batch.num_rows() as u64;
-        writer.write(&batch)?;
+    room: Arc<Room>,
+    /// All rows, as long as there is room.
+    held: Vec<RecordBatch>,
+    /// Takes all rows once there is none.
+    file: Option<FileWriter<BufWriter<File>>>,
+    rows: u64,
+}
+
+impl Part {
+    fn new(path: PathBuf, schema: SchemaRef, room: &Arc<Room>) -> Self {
+        Self { path, schema, room: Arc::clone(room), held: Vec::new(), file: None, rows: 0 }
     }
-    writer.finish()?;
-    Ok((count > 0).then_some((path, count)))
+
+    fn in_memory(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Takes all `rows`.
+    async fn keep(mut self, mut rows: SendableRecordBatchStream) -> Result<Self> {
+        while let Some(batch) = rows.next().await {
+            let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch?.columns().to_vec())?;
+            self.rows += batch.num_rows() as u64;
+            let stays = self.in_memory() && self.room.has_room_for(&batch);
+            self.held.push(batch);
+            if !stays {
+                self.write()?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Moves what is held to the file.
+    fn write(&mut self) -> Result<()> {
+        let create = || {
+            let file = File::create(&self.path).with_context(|| self.path.display().to_string())?;
+            anyhow::Ok(FileWriter::try_new(BufWriter::new(file), &self.schema)?)
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(create()?),
+        };
+        self.held.drain(..).try_for_each(|batch| Ok(file.write(&batch)?))
+    }
+
+    /// The file with the number of its rows, where there are any.
+    fn finish(mut self) -> Result<Option<(PathBuf, u64)>> {
+        self.write()?;
+        self.file.iter_mut().try_for_each(FileWriter::finish)?;
+        Ok((self.rows > 0).then_some((self.path, self.rows)))
+    }
+}
+
+/// A table over rows in memory.
+#[derive(Debug)]
+struct Held {
+    schema: SchemaRef,
+    parts: Vec<Vec<RecordBatch>>,
+    /// What the rows of each part are ordered by, where that is known.
+    order: Option<LexOrdering>,
+    /// Given back with the table.
+    _room: Arc<Room>,
+}
+
+#[async_trait]
+impl TableProvider for Held {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let rows = MemorySourceConfig::try_new(&self.parts, self.schema(), projection.cloned())?;
+        let rows = rows.with_limit(limit).try_with_sort_information(self.order.iter().cloned().collect())?;
+        Ok(DataSourceExec::from_data_source(rows))
+    }
 }

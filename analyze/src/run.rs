@@ -21,6 +21,7 @@ use datafusion::prelude::SessionContext;
 use indicatif::{ProgressBar, ProgressStyle};
 use queries::{Grain, Retention, Table};
 use schema::{partition, version};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -215,8 +216,9 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The places of parts that can be begun beside those `under_way`, to have `at_once` at a time: days first,
-    /// then window tables, of which two suffice to keep all threads busy.
+    /// The places of parts that can be begun beside those `under_way`, to have `at_once` at a time, ascending: days
+    /// first, then window tables, of which two suffice to keep all threads busy. Those come first that most others
+    /// wait for.
     fn ready(&self, waiting: &[Planned], under_way: &[Planned], at_once: usize) -> Vec<usize> {
         let unfinished: Vec<Part> = under_way.iter().chain(waiting).map(|planned| planned.part).collect();
         let needs = |part: Part, other: Part| {
@@ -227,8 +229,16 @@ impl<'a> Runner<'a> {
         let waits = |part: Part| unfinished.iter().any(|other| needs(part, *other));
         let free = |days: bool, at_once: usize| -> Vec<usize> {
             let parts = waiting.iter().map(|planned| planned.part).enumerate();
-            let free = parts.filter(|(_, part)| part.day.is_some() == days && !waits(*part));
-            free.map(|(place, _)| place).take(at_once.saturating_sub(under_way.len())).collect()
+            let mut free: Vec<_> =
+                parts.filter(|(_, part)| part.day.is_some() == days && !waits(*part)).collect();
+            if !days {
+                let others = |part: Part| unfinished.iter().filter(|other| needs(**other, part)).count();
+                free.sort_by_cached_key(|(_, part)| Reverse(others(*part)));
+            }
+            let free = free.into_iter().take(at_once.saturating_sub(under_way.len()));
+            let mut places: Vec<_> = free.map(|(place, _)| place).collect();
+            places.sort_unstable();
+            places
         };
         let days = free(true, at_once);
         if days.is_empty() { free(false, at_once.min(WINDOW_TABLES)) } else { days }

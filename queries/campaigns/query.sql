@@ -30,7 +30,7 @@ targets AS (
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM silent
     JOIN derived.pair_days ON silent.operator = pair_days.operator
     GROUP BY pair_days.operator, infohash
@@ -43,7 +43,7 @@ observers AS (
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country,
+           least_text(country) AS country,
            CASE WHEN max(querier_ids) >= $shared_ids THEN 'shared_ip' END AS explained_by
     FROM targets
     GROUP BY operator
@@ -94,12 +94,12 @@ found AS (
            'scheduled_monitoring',
            operator,
            min(asn),
-           min(country),
+           least_text(country),
            make_array(operator),
            1,
            CASE WHEN min(asn) IS NULL THEN 0 ELSE 1 END,
            CASE WHEN min(asn) IS NOT NULL THEN make_array(concat('AS', min(asn))) END,
-           CASE WHEN min(country) IS NOT NULL THEN make_array(min(country)) END,
+           CASE WHEN least_text(country) IS NOT NULL THEN make_array(least_text(country)) END,
            NULL,
            avg(period_h),
            count(*), sum(observations), min(first_seen), max(last_seen), bool_or(by_rule), count(*) AS n,

@@ -8,7 +8,7 @@ WITH crowds AS (
 ),
 rare AS (
     SELECT operator, pair_days.infohash, min(operators) AS operators,
-           sum(visits) AS visits, sum(announces) AS announces, min(asn) AS asn, min(country) AS country
+           sum(visits) AS visits, sum(announces) AS announces, min(asn) AS asn, least_text(country) AS country
     FROM derived.pair_days
     JOIN crowds ON pair_days.infohash = crowds.infohash
     WHERE lookups > 0 AND NOT upkeep
@@ -81,8 +81,8 @@ shared AS (
            sum(a.announces) > 0 AND sum(b.announces) > 0 AS both_announce,
            min(a.asn) AS asn_a,
            min(b.asn) AS asn_b,
-           min(a.country) AS country_a,
-           min(b.country) AS country_b
+           least_text(a.country) AS country_a,
+           least_text(b.country) AS country_b
     FROM co_visits
     JOIN interests a ON operator_a = a.operator
     JOIN interests b ON operator_b = b.operator AND a.infohash = b.infohash

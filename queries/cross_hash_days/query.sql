@@ -34,7 +34,7 @@ members AS (
            max(visit_start) AS last_start,
            max(visit_end) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM looks
     JOIN crowds ON looks.operator = crowds.operator
      AND visit_start BETWEEN stretch['first'] AND stretch['last']

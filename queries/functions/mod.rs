@@ -19,6 +19,7 @@ mod hourly_profile;
 mod ip_text;
 mod keyspace_passes;
 mod leading_bits;
+mod least_text;
 mod lookup_sessions;
 mod mann_kendall;
 mod max_in_window;
@@ -94,6 +95,7 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         hourly_activity::function(),
         hourly_profile::function(),
         keyspace_passes::function(),
+        least_text::function(),
         lookup_sessions::function(),
         max_in_window::function(),
         median_gap::function(),

@@ -9,7 +9,7 @@ WITH sights AS (
 operators AS (
     SELECT operator,
            min(asn) AS asn,
-           min(country) AS country,
+           least_text(country) AS country,
            keyspace_passes(
                lookup_start, target, announces, near_own_id, $idle, $window, $min_hashes, $since, $until
            ) AS passes

@@ -5,7 +5,7 @@ WITH sources AS (
            coalesce(infohash, target) AS target,
            lookup_sessions(ts, hash64(sensor, source_node), $gap, $since) AS lookups,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM captured.events
     WHERE method IS NOT NULL AND ts >= $since - $gap AND ts < $until
     GROUP BY peer_ip, peer_port, querier_id, method, coalesce(infohash, target)

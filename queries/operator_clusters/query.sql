@@ -9,7 +9,7 @@ vertices AS (
     FROM edges
 ),
 members AS (
-    SELECT operator, vertex['component'] AS component, min(asn) AS asn, min(country) AS country
+    SELECT operator, vertex['component'] AS component, min(asn) AS asn, least_text(country) AS country
     FROM (
         SELECT operator_a AS operator, asn_a AS asn, country_a AS country FROM edges
         UNION ALL
@@ -41,7 +41,7 @@ pairs AS (
            members.operator,
            pair_days.infohash,
            min(members.asn) AS asn,
-           min(members.country) AS country,
+           least_text(members.country) AS country,
            sum(visits) AS visits,
            sum(lookups) AS lookups,
            sum(announces) AS announces,
@@ -75,7 +75,7 @@ parties AS (
     SELECT component,
            operator,
            min(asn) AS asn,
-           min(country) AS country,
+           least_text(country) AS country,
            network(operator) AS network,
            count(*) AS hashes,
            count(*) FILTER (WHERE shared AND once) AS shared_hashes,

@@ -14,8 +14,8 @@ WITH days AS (
                $burst_window, $since
            ) AS activity,
            min(asn) AS asn,
-           min(as_organization) AS as_organization,
-           min(country) AS country,
+           least_text(as_organization) AS as_organization,
+           least_text(country) AS country,
            min(ts) FILTER (WHERE ts >= $since) AS first_seen,
            max(ts) AS last_seen
     FROM captured.events

@@ -15,7 +15,7 @@ WITH interest AS (
                method = 'get_peers' AND coalesce(shared_prefix_bits(querier_id, target), 0) >= $own_prefix
            ) AS near_own_id,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM derived.lookups
     WHERE method IN ('get_peers', 'announce_peer') AND target IS NOT NULL
       AND lookup_start >= $since AND lookup_start < $until

@@ -22,7 +22,7 @@ operators AS (
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM derived.pair_days
     JOIN interests ON pair_days.operator = interests.operator
     WHERE hashes >= $min_hashes AND NOT upkeep

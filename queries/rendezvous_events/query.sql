@@ -12,7 +12,7 @@ WITH pairs AS (
            max(visit_end) AS last_seen,
            schedule(visit_start, $visit_gap, $resolution, $tested_visits) FILTER (WHERE NOT continued) AS clock,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM derived.visits
     GROUP BY operator, infohash
     HAVING count(*) FILTER (WHERE NOT continued) >= 2
@@ -124,7 +124,7 @@ members AS (
            max(last_start) AS last_start,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM derived.cross_hash_days AS hashes
     JOIN stretches ON hashes.operator = stretches.operator AND hashes.stretch_start = stretches.stretch_start
     GROUP BY hashes.operator, occasion, infohash
@@ -150,7 +150,7 @@ occasions AS (
            max(last_start) AS last_start,
            max(last_seen) AS last_seen,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM members
     JOIN interests ON members.operator = interests.operator AND members.infohash = interests.infohash
     GROUP BY members.operator, occasion

@@ -14,7 +14,7 @@ visitors AS (
                lookup_start, lookup_end, raw_events, lookups, announces, continued, $gap, $since
            )) AS visit,
            min(asn) AS asn,
-           min(country) AS country
+           least_text(country) AS country
     FROM touches
     GROUP BY operator, target
 )
