@@ -2,12 +2,11 @@
 
 use crate::config::Engine;
 use crate::dataset::DataFile;
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, resources_datafusion_err};
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::{
-    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
-};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 /// Memory of one thread that every query has enough of, however few rows there are, MiB: sorting and merging
@@ -16,6 +15,9 @@ const PER_THREAD_MIB: usize = 128;
 /// How much larger what a query holds is than the files it reads. Whole rows are 2.5 times (`hash_days`) to 9
 /// times (`lookups`) as large; no query holds all columns of all rows at once.
 const FILE_TO_MEMORY: u64 = 4;
+
+/// The part of a pool that is kept from those who can spill, for merging what they spilled.
+const RESERVE: usize = 16;
 
 /// A query did not get the memory that it needs.
 #[derive(Debug, Error)]
@@ -46,8 +48,9 @@ pub fn explain<'a>(
     TooLittle { what: what.to_owned(), given: engine.memory_mib, enough }.into()
 }
 
-/// A pool of which one half is for whoever comes first, and beyond it everybody who can spill has the same share of
-/// the whole: where little is held, nobody writes to disk because others could have come.
+/// A pool of which one half is for whoever comes first: where little is held, nobody writes to disk because others
+/// could have come. Of the other half everybody who can spill has the same share, so that there is something left
+/// for those who come last.
 ///
 /// Rows on their way from one thread to another are counted and never refused: there are few of them. Refused, two
 /// threads could write them to disk at the same time and wait for each other without end
@@ -55,16 +58,31 @@ pub fn explain<'a>(
 /// missing where rows are sorted and grouped.
 #[derive(Debug)]
 pub struct Pool {
-    fair: FairSpillPool,
     /// Bytes.
-    half: usize,
+    limit: usize,
+    held: Mutex<Held>,
+}
+
+/// Who holds how much.
+#[derive(Debug, Default)]
+struct Held {
+    /// How many there are who can spill.
+    spillers: usize,
+    /// Bytes that they hold.
+    spillable: usize,
+    /// Bytes of all others.
+    firm: usize,
 }
 
 impl Pool {
     /// A pool of so many bytes.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        Self { fair: FairSpillPool::new(bytes), half: bytes / 2 }
+        Self { limit: bytes, held: Mutex::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,50 +91,104 @@ fn passes_on(consumer: &MemoryConsumer) -> bool {
     consumer.name().starts_with("RepartitionExec[")
 }
 
+fn spills(consumer: &MemoryConsumer) -> bool {
+    consumer.can_spill() && !passes_on(consumer)
+}
+
+impl Held {
+    fn bytes(&self) -> usize {
+        self.spillable + self.firm
+    }
+
+    fn of(&mut self, consumer: &MemoryConsumer) -> &mut usize {
+        if spills(consumer) { &mut self.spillable } else { &mut self.firm }
+    }
+}
+
 impl MemoryPool for Pool {
     fn name(&self) -> &str {
         "shared"
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        if !passes_on(consumer) {
-            self.fair.register(consumer);
-        }
+        self.held().spillers += usize::from(spills(consumer));
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        if !passes_on(consumer) {
-            self.fair.unregister(consumer);
-        }
+        self.held().spillers -= usize::from(spills(consumer));
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.fair.grow(reservation, additional);
+        *self.held().of(reservation.consumer()) += additional;
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.fair.shrink(reservation, shrink);
+        *self.held().of(reservation.consumer()) -= shrink;
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        if passes_on(reservation.consumer()) || self.reserved() + additional <= self.half {
-            self.fair.grow(reservation, additional);
-            return Ok(());
+        let consumer = reservation.consumer();
+        let mut held = self.held();
+        let (half, wanted) = (self.limit / 2, held.bytes() + additional);
+        let granted = if wanted <= half || passes_on(consumer) {
+            true
+        } else if spills(consumer) && reservation.size() > 0 {
+            let rest = self.limit - held.firm.clamp(half, self.limit);
+            reservation.size() + additional <= rest / held.spillers
+                && wanted <= self.limit - self.limit / RESERVE
+        } else {
+            // Who holds nothing has nothing to spill.
+            wanted <= self.limit
+        };
+        if !granted {
+            let (name, size) = (consumer.name(), reservation.size());
+            return Err(resources_datafusion_err!(
+                "{name} holds {size} bytes and asks for {additional} more; {self}"
+            ));
         }
-        self.fair.try_grow(reservation, additional)
+        *held.of(consumer) += additional;
+        Ok(())
     }
 
     fn reserved(&self) -> usize {
-        self.fair.reserved()
+        self.held().bytes()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        self.fair.memory_limit()
+        MemoryLimit::Finite(self.limit)
     }
 }
 
 impl fmt::Display for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fair.fmt(f)
+        write!(f, "all there are is {} bytes", self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn the_first_has_half_and_the_others_have_shares_of_the_rest() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(Pool::new(1000));
+        let spills = |name: &str| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
+        let (first, second) = (spills("first"), spills("second"));
+        first.try_grow(500).expect("the first half");
+        first.try_grow(1).expect_err("more than its share of the rest");
+        second.try_grow(10).expect("a first piece");
+        second.try_grow(240).expect("its share of the rest");
+        second.try_grow(1).expect_err("more than that");
+        let firm = MemoryConsumer::new("firm").register(&pool);
+        firm.try_grow(200).expect("there is some left");
+        second.shrink(10);
+        second.try_grow(10).expect_err("what is reserved");
+        firm.try_grow(60).expect("what is left");
+        firm.try_grow(1).expect_err("nothing is left");
+        MemoryConsumer::new("RepartitionExec[1]").register(&pool).try_grow(99).expect("never refused");
+        drop(first);
+        assert_eq!(pool.reserved(), 500);
+        firm.try_grow(500).expect("what the first gave back");
     }
 }

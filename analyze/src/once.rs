@@ -34,8 +34,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The part of all memory that the rows of one table may take before they go to a file.
-const IN_MEMORY_SHARE: usize = 16;
+/// The part of all memory that the rows of all such tables of a query may take before they go to files.
+const IN_MEMORY_SHARE: usize = 8;
 
 /// The result of `sql`, one query, with `parameters` bound.
 ///
@@ -55,6 +55,7 @@ pub async fn dataframe(context: &SessionContext, sql: &str, parameters: ParamVal
     let tables = query.with.iter().flat_map(|with| &with.cte_tables);
     let shared = tables.filter(|table| groups(&table.query.body) || named(&table.alias.name.value) > 1);
     let shared: Vec<String> = shared.map(|table| table.alias.name.value.clone()).collect();
+    let room = Arc::new(Room::new(&context.runtime_env().memory_pool));
     for name in shared {
         let Some(with) = &mut query.with else { break };
         let Some(place) = with.cte_tables.iter().position(|table| table.alias.name.value == name) else {
@@ -62,7 +63,7 @@ pub async fn dataframe(context: &SessionContext, sql: &str, parameters: ParamVal
         };
         let table = with.cte_tables.remove(place);
         let before = with.cte_tables[..place].to_vec();
-        share(context, table, before, &parameters).await.with_context(|| format!("WITH {name}"))?;
+        share(context, table, before, &parameters, &room).await.with_context(|| format!("WITH {name}"))?;
     }
     query.with.take_if(|with| with.cte_tables.is_empty());
     plan(context, *query, &parameters).await
@@ -99,6 +100,7 @@ async fn share(
     table: Cte,
     before: Vec<Cte>,
     parameters: &ParamValues,
+    room: &Arc<Room>,
 ) -> Result<()> {
     let mut query = *table.query;
     if let (None, Some(first)) = (&query.with, before.first()) {
@@ -111,29 +113,28 @@ async fn share(
     let task = Arc::new(rows.task_ctx());
     let rows = rows.create_physical_plan().await?;
     let order = rows.output_ordering().cloned();
-    let name = table.alias.name.value.as_str();
-    let room = Arc::new(Room::new(name, task.memory_pool()));
     let streams = execute_stream_partitioned(rows, task)?;
     let parts = streams.into_iter().enumerate().map(|(number, rows)| {
-        let part = Part::new(folder.path().join(format!("{number}.arrow")), Arc::clone(&schema), &room);
+        let part = Part::new(folder.path().join(format!("{number}.arrow")), Arc::clone(&schema), room);
         tokio::spawn(part.keep(rows))
     });
     let parts: Vec<Part> =
         future::join_all(parts).await.into_iter().map(|part| part?).collect::<Result<_>>()?;
     let rows: Arc<dyn TableProvider> = if parts.iter().all(Part::in_memory) {
         let parts = parts.into_iter().map(|part| part.held).collect();
-        Arc::new(Held { schema, parts, order, _room: room })
+        Arc::new(Held { schema, parts, order, _room: Arc::clone(room) })
     } else {
         let files = parts.into_iter().filter_map(|part| part.finish().transpose());
         Arc::new(Files::held(schema, files.collect::<Result<_>>()?, folder, order)?)
     };
+    let name = table.alias.name.value.as_str();
     // Another query of the session, which has been answered, may have called one the same.
     context.deregister_table(name)?;
     context.register_table(name, rows)?;
     Ok(())
 }
 
-/// The memory that one table may take.
+/// The memory that the tables of a query may take.
 #[derive(Debug)]
 struct Room {
     reserved: MemoryReservation,
@@ -142,23 +143,32 @@ struct Room {
 }
 
 impl Room {
-    fn new(name: &str, pool: &Arc<dyn MemoryPool>) -> Self {
+    fn new(pool: &Arc<dyn MemoryPool>) -> Self {
         let most = match pool.memory_limit() {
             MemoryLimit::Finite(bytes) => bytes / IN_MEMORY_SHARE,
             _ => usize::MAX,
         };
-        Self { reserved: MemoryConsumer::new(format!("WITH {name}")).register(pool), most }
+        Self { reserved: MemoryConsumer::new("WITH").register(pool), most }
     }
 
     /// Whether `batch` may stay in memory as well.
-    fn has_room_for(&self, batch: &RecordBatch) -> bool {
-        // Batches may be pieces of one array: each counts for its own rows.
-        let bytes = |column: &ArrayRef| {
-            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
-        };
-        let bytes = batch.columns().iter().map(bytes).sum::<usize>();
+    fn takes(&self, batch: &RecordBatch) -> bool {
+        let bytes = bytes(batch);
         self.reserved.size() + bytes <= self.most && self.reserved.try_grow(bytes).is_ok()
     }
+
+    /// `batch`, which was taken, leaves.
+    fn gives_up(&self, batch: &RecordBatch) {
+        self.reserved.shrink(bytes(batch));
+    }
+}
+
+/// The size of the rows of `batch`, which may be pieces of larger arrays.
+fn bytes(batch: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    };
+    batch.columns().iter().map(bytes).sum()
 }
 
 /// What one thread computes of a table.
@@ -187,32 +197,35 @@ impl Part {
         while let Some(batch) = rows.next().await {
             let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch?.columns().to_vec())?;
             self.rows += batch.num_rows() as u64;
-            let stays = self.in_memory() && self.room.has_room_for(&batch);
-            self.held.push(batch);
-            if !stays {
-                self.write()?;
+            if self.in_memory() && self.room.takes(&batch) {
+                self.held.push(batch);
+            } else {
+                self.file()?.write(&batch)?;
             }
         }
         Ok(self)
     }
 
-    /// Moves what is held to the file.
-    fn write(&mut self) -> Result<()> {
-        let create = || {
-            let file = File::create(&self.path).with_context(|| self.path.display().to_string())?;
-            anyhow::Ok(FileWriter::try_new(BufWriter::new(file), &self.schema)?)
-        };
-        let file = match &mut self.file {
+    /// The file, to which all that is held has moved.
+    fn file(&mut self) -> Result<&mut FileWriter<BufWriter<File>>> {
+        let file = match self.file.take() {
             Some(file) => file,
-            none => none.insert(create()?),
+            None => {
+                let file = File::create(&self.path).with_context(|| self.path.display().to_string())?;
+                FileWriter::try_new(BufWriter::new(file), &self.schema)?
+            }
         };
-        self.held.drain(..).try_for_each(|batch| Ok(file.write(&batch)?))
+        let file = self.file.insert(file);
+        for batch in self.held.drain(..) {
+            self.room.gives_up(&batch);
+            file.write(&batch)?;
+        }
+        Ok(file)
     }
 
     /// The file with the number of its rows, where there are any.
     fn finish(mut self) -> Result<Option<(PathBuf, u64)>> {
-        self.write()?;
-        self.file.iter_mut().try_for_each(FileWriter::finish)?;
+        self.file()?.finish()?;
         Ok((self.rows > 0).then_some((self.path, self.rows)))
     }
 }

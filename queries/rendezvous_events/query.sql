@@ -103,6 +103,11 @@ schedules AS (
                 THEN coalesce(min(q_best) OVER (ORDER BY corrected DESC NULLS LAST), 1) END AS q_value
     FROM discoveries
 ),
+starts AS (
+    SELECT operator, stretch_start, continues
+    FROM derived.cross_hash_days
+    GROUP BY operator, stretch_start, continues
+),
 -- A stretch that goes on after midnight is one occasion with what it goes on from.
 stretches AS (
     SELECT operator, stretch_start,
@@ -110,7 +115,7 @@ stretches AS (
                max(CASE WHEN NOT continues THEN stretch_start END) OVER (PARTITION BY operator ORDER BY stretch_start),
                min(stretch_start) OVER (PARTITION BY operator)
            ) AS occasion
-    FROM (SELECT DISTINCT operator, stretch_start, continues FROM derived.cross_hash_days)
+    FROM starts
 ),
 members AS (
     SELECT hashes.operator, occasion, infohash,
