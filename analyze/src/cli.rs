@@ -332,12 +332,12 @@ fn parameters(argument: Argument, text: &str) -> Result<Vec<(String, ScalarValue
         Argument::Infohash => vec![ScalarValue::from(infohash(text)?)],
         Argument::Operator => {
             let party = text.parse::<Party>()?;
-            let operator = party.operator().map(|address| address.to_string());
+            let operator = party.operator().map(|address| address.octets().to_vec());
             let asn = if let Party::Asn(number) = party { Some(number) } else { None };
             if operator.is_none() && asn.is_none() {
                 anyhow::bail!("`{text}` is a network; name one address in it or an AS number (AS64496)");
             }
-            vec![ScalarValue::Utf8(operator), ScalarValue::UInt32(asn)]
+            vec![ScalarValue::FixedSizeBinary(16, operator), ScalarValue::UInt32(asn)]
         }
     };
     Ok(argument.parameters().iter().map(|&name| name.to_owned()).zip(values).collect())
@@ -359,7 +359,8 @@ mod tests {
             bound.into_iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>()
         };
         assert_eq!([bound("15830"), bound("AS15830")], [["NULL", "15830"]; 2]);
-        assert_eq!(bound("2001:db8:1:2:3::4"), ["2001:db8:1:2::", "NULL"]);
+        assert_eq!(bound("2001:db8:1:2:3::4"), ["20010DB8000100020000000000000000", "NULL"]);
+        assert_eq!(bound("192.0.2.1"), ["00000000000000000000FFFFC0000201", "NULL"]);
         let error = parameters(Argument::Operator, "192.0.2.0/24").expect_err("must be refused").to_string();
         assert!(error.contains("one address in it"), "{error}");
     }
