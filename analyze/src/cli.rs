@@ -346,6 +346,7 @@ fn parameters(argument: Argument, text: &str) -> Result<Vec<(String, ScalarValue
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -356,11 +357,17 @@ mod tests {
     fn an_operator_is_an_address_or_a_number() {
         let bound = |text: &str| {
             let bound = parameters(Argument::Operator, text).expect("an operator");
-            bound.into_iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>()
+            bound.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
         };
-        assert_eq!([bound("15830"), bound("AS15830")], [["NULL", "15830"]; 2]);
-        assert_eq!(bound("2001:db8:1:2:3::4"), ["20010DB8000100020000000000000000", "NULL"]);
-        assert_eq!(bound("192.0.2.1"), ["00000000000000000000FFFFC0000201", "NULL"]);
+        let address = |text: &str| {
+            let address = text.parse::<Ipv6Addr>().ok();
+            ScalarValue::FixedSizeBinary(16, address.map(|address| address.octets().to_vec()))
+        };
+        let number = [address("none"), ScalarValue::UInt32(Some(15830))];
+        assert_eq!([bound("15830"), bound("AS15830")], [number.clone(), number]);
+        let nothing = ScalarValue::UInt32(None);
+        assert_eq!(bound("2001:db8:1:2:3::4"), [address("2001:db8:1:2::"), nothing.clone()]);
+        assert_eq!(bound("192.0.2.1"), [address("::ffff:192.0.2.1"), nothing]);
         let error = parameters(Argument::Operator, "192.0.2.0/24").expect_err("must be refused").to_string();
         assert!(error.contains("one address in it"), "{error}");
     }

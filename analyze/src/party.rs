@@ -107,7 +107,7 @@ mod tests {
     fn an_ipv6_operator_is_a_64() {
         let operator = |text: &str| text.parse::<Party>().ok().and_then(Party::operator);
         assert_eq!(operator("2001:db8:1:2:3::4"), "2001:db8:1:2::".parse().ok());
-        assert_eq!(operator("192.0.2.7"), "192.0.2.7".parse().ok());
+        assert_eq!(operator("192.0.2.7"), "::ffff:192.0.2.7".parse().ok());
         assert_eq!([operator("2001:db8::/48"), operator("192.0.2.0/31"), operator("AS1")], [None; 3]);
     }
 }
