@@ -90,8 +90,8 @@ pub struct View {
 pub enum Argument {
     /// An infohash, bound as `$infohash`: 40 lower-case hexadecimal digits.
     Infohash,
-    /// An operator or an autonomous system: `$operator`, text as `ip_text` writes it, and `$asn`,
-    /// UINT. One of them is null.
+    /// An operator or an autonomous system: `$operator`, 16 bytes as the SQL function `operator` gives them,
+    /// and `$asn`, UINT. One of them is null.
     Operator,
 }
 

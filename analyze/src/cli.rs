@@ -332,12 +332,12 @@ fn parameters(argument: Argument, text: &str) -> Result<Vec<(String, ScalarValue
         Argument::Infohash => vec![ScalarValue::from(infohash(text)?)],
         Argument::Operator => {
             let party = text.parse::<Party>()?;
-            let operator = party.operator().map(|address| address.to_string());
+            let operator = party.operator().map(|address| address.octets().to_vec());
             let asn = if let Party::Asn(number) = party { Some(number) } else { None };
             if operator.is_none() && asn.is_none() {
                 anyhow::bail!("`{text}` is a network; name one address in it or an AS number (AS64496)");
             }
-            vec![ScalarValue::Utf8(operator), ScalarValue::UInt32(asn)]
+            vec![ScalarValue::FixedSizeBinary(16, operator), ScalarValue::UInt32(asn)]
         }
     };
     Ok(argument.parameters().iter().map(|&name| name.to_owned()).zip(values).collect())
@@ -346,6 +346,7 @@ fn parameters(argument: Argument, text: &str) -> Result<Vec<(String, ScalarValue
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -356,10 +357,17 @@ mod tests {
     fn an_operator_is_an_address_or_a_number() {
         let bound = |text: &str| {
             let bound = parameters(Argument::Operator, text).expect("an operator");
-            bound.into_iter().map(|(_, value)| value.to_string()).collect::<Vec<_>>()
+            bound.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
         };
-        assert_eq!([bound("15830"), bound("AS15830")], [["NULL", "15830"]; 2]);
-        assert_eq!(bound("2001:db8:1:2:3::4"), ["2001:db8:1:2::", "NULL"]);
+        let address = |text: &str| {
+            let address = text.parse::<Ipv6Addr>().ok();
+            ScalarValue::FixedSizeBinary(16, address.map(|address| address.octets().to_vec()))
+        };
+        let number = [address("none"), ScalarValue::UInt32(Some(15830))];
+        assert_eq!([bound("15830"), bound("AS15830")], [number.clone(), number]);
+        let nothing = ScalarValue::UInt32(None);
+        assert_eq!(bound("2001:db8:1:2:3::4"), [address("2001:db8:1:2::"), nothing.clone()]);
+        assert_eq!(bound("192.0.2.1"), [address("::ffff:192.0.2.1"), nothing]);
         let error = parameters(Argument::Operator, "192.0.2.0/24").expect_err("must be refused").to_string();
         assert!(error.contains("one address in it"), "{error}");
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
+use datafusion::common::{Result, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
@@ -18,8 +18,7 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::Expr;
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::physical_expr::LexOrdering;
@@ -133,16 +132,12 @@ impl TableProvider for Files {
         TableType::Base
     }
 
-    /// Filters choose row groups; the engine applies them to the rows as well.
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-
+    /// Filters come with the plan: what the engine leaves to a scan chooses files, row groups and pages.
     async fn scan(
         &self,
         session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        filters: &[Expr],
+        _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.files.is_empty() {
@@ -154,12 +149,7 @@ impl TableProvider for Files {
         let source: Arc<dyn FileSource> = if self.held.is_some() {
             Arc::new(ArrowSource::new_file_source(self.schema.clone()))
         } else {
-            let mut source = ParquetSource::new(self.schema.clone());
-            if let Some(filter) = conjunction(filters.to_vec()) {
-                let schema = DFSchema::try_from(self.schema())?;
-                source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
-            }
-            Arc::new(source)
+            Arc::new(ParquetSource::new(self.schema.clone()))
         };
         // Which side of a join to hold in memory is decided by this. Inexact, so that nobody takes it for an
         // answer without having read the rows.

@@ -5,7 +5,7 @@
 
 use ipnet::IpNet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Bits of an IPv6 address that name an operator.
@@ -21,16 +21,16 @@ pub enum Party {
 }
 
 impl Party {
-    /// The party as the single operator that it names; none for a wider network and for an
-    /// autonomous system.
+    /// The party as the single operator that it names, the way datasets have it; none for a wider network and for
+    /// an autonomous system.
     #[must_use]
-    pub fn operator(self) -> Option<IpAddr> {
+    pub fn operator(self) -> Option<Ipv6Addr> {
         match self {
             Self::Network(IpNet::V4(network)) if network.prefix_len() == network.max_prefix_len() => {
-                Some(network.addr().into())
+                Some(network.addr().to_ipv6_mapped())
             }
             Self::Network(IpNet::V6(network)) if network.prefix_len() == OPERATOR_BITS => {
-                Some(network.addr().into())
+                Some(network.addr())
             }
             Self::Network(_) | Self::Asn(_) => None,
         }
@@ -107,7 +107,7 @@ mod tests {
     fn an_ipv6_operator_is_a_64() {
         let operator = |text: &str| text.parse::<Party>().ok().and_then(Party::operator);
         assert_eq!(operator("2001:db8:1:2:3::4"), "2001:db8:1:2::".parse().ok());
-        assert_eq!(operator("192.0.2.7"), "192.0.2.7".parse().ok());
+        assert_eq!(operator("192.0.2.7"), "::ffff:192.0.2.7".parse().ok());
         assert_eq!([operator("2001:db8::/48"), operator("192.0.2.0/31"), operator("AS1")], [None; 3]);
     }
 }

@@ -45,7 +45,7 @@ pub fn run(command: &mut Command) -> Result<Run> {
 }
 
 /// The most memory that has been resident so far, MiB, as long as the process runs.
-fn peak(process: u32) -> Option<f64> {
+pub fn peak(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(peak.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)

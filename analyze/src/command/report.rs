@@ -85,6 +85,9 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
     }
     let context = session::session(&options.config.engine())?;
     Runner::new(&options.config)?.provide(&context, &mut dataset, &wanted, days.as_ref()).await?;
+    // Many views look up few rows: the columns of all others are not decoded then. Detectors keep most rows, and
+    // would take 6 % longer.
+    context.sql("SET datafusion.execution.parquet.pushdown_filters = true").await?;
 
     let engine = options.config.engine();
     let answers = stream::iter(&queries).map(|query| rows(&context, query)).buffered(engine.threads);
