@@ -8,19 +8,24 @@ use crate::digest::Digest;
 use crate::error::Failure;
 use crate::inputs::Inputs;
 use crate::plan::{Source, Tier};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use queries::Retention;
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// The last bytes of a Parquet file: length of the metadata, little endian, and the magic.
 const TAIL: u64 = 8;
 const MAGIC: &[u8] = b"PAR1";
+
+/// Path, day and hour of a file that was found.
+type Found = (PathBuf, Option<i32>, Option<i32>);
 
 /// One readable Parquet file.
 #[derive(Clone, Debug)]
@@ -127,12 +132,12 @@ impl Dataset {
                 let Some(hour) = partition::parse_hour_folder(&name) else { continue };
                 for (name, path) in entries(&hours)? {
                     if is_data(&name) {
-                        files.extend(self.read(path, Some(day), Some(i32::try_from(hour)?))?);
+                        files.push((path, Some(day), Some(i32::try_from(hour)?)));
                     }
                 }
             }
         }
-        Ok(files)
+        self.read(files)
     }
 
     fn derived_files(&mut self, table: &queries::Table) -> Result<Vec<DataFile>> {
@@ -142,7 +147,7 @@ impl Dataset {
             queries::Grain::Window => {
                 let path = folder.join(partition::DATA_FILE);
                 if path.is_file() {
-                    files.extend(self.read(path, None, None)?);
+                    files.push((path, None, None));
                 }
             }
             queries::Grain::Day { .. } => {
@@ -150,43 +155,35 @@ impl Dataset {
                     let Some(day) = partition::parse_date_folder(&name) else { continue };
                     let path = path.join(partition::DATA_FILE);
                     if path.is_file() {
-                        files.extend(self.read(path, Some(day), None)?);
+                        files.push((path, Some(day), None));
                     }
                 }
             }
         }
-        Ok(files)
+        self.read(files)
     }
 
-    fn read(&mut self, path: PathBuf, day: Option<i32>, hour: Option<i32>) -> Result<Option<DataFile>> {
-        let (size, bytes, footer) = match footer(&path) {
-            Ok(parts) => parts,
-            Err(error) => {
-                self.damaged.push(Damaged { path, reason: format!("{error:#}") });
-                return Ok(None);
+    /// The readable ones of `files`, in their order; of the others, note is taken.
+    fn read(&mut self, files: Vec<Found>) -> Result<Vec<DataFile>> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let read: Vec<_> = thread::scope(|scope| {
+            let parts = files.chunks(files.len().div_ceil(threads).max(1));
+            let parts: Vec<_> = parts
+                .map(|part| scope.spawn(|| part.iter().cloned().map(read).collect::<Vec<_>>()))
+                .collect();
+            parts
+                .into_iter()
+                .map(|part| part.join().map_err(|_| anyhow!("a thread that read files ended")))
+                .collect::<Result<_>>()
+        })?;
+        let mut readable = Vec::new();
+        for file in read.into_iter().flatten() {
+            match file? {
+                Ok(file) => readable.push(file),
+                Err(damaged) => self.damaged.push(damaged),
             }
-        };
-        let value = |key| {
-            let pairs = footer.file_metadata().key_value_metadata();
-            pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone())
-        };
-        let written = value(version::DATASET_VERSION).and_then(|text| text.parse::<u32>().ok());
-        if written.is_some_and(|written| written > version::DATASET) {
-            bail!(
-                "{} has dataset version {}, this program knows {}: install the newer analyze",
-                path.display(),
-                written.unwrap_or_default(),
-                version::DATASET
-            );
         }
-        let digest = match value(version::INPUT_DIGEST).and_then(|text| text.parse().ok()) {
-            Some(digest) => digest,
-            None => Digest::of([bytes.as_slice()]),
-        };
-        let inputs = value(version::INPUTS).and_then(|text| text.parse().ok());
-        let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
-        let config = value(version::CONFIG_DIGEST);
-        Ok(Some(DataFile { path, day, hour, size, rows, digest, inputs, config }))
+        Ok(readable)
     }
 
     /// The dataset's directory.
@@ -285,7 +282,7 @@ impl Dataset {
     /// When it cannot be read back.
     pub fn refresh(&mut self, table: &'static str, path: PathBuf, day: Option<i32>) -> Result<()> {
         let named = path.clone();
-        let file = self.read(path, day, None)?;
+        let file = self.read(vec![(path, day, None)])?.pop();
         let file = file.with_context(|| format!("{} cannot be read back", named.display()))?;
         let files = self.derived.entry(table).or_default();
         files.retain(|held| held.path != file.path);
@@ -330,6 +327,35 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 
 fn is_data(name: &str) -> bool {
     name.ends_with(".parquet") && !name.starts_with('.')
+}
+
+/// What the footer of a file says, or why it cannot be read.
+fn read((path, day, hour): Found) -> Result<Result<DataFile, Damaged>> {
+    let (size, bytes, footer) = match footer(&path) {
+        Ok(parts) => parts,
+        Err(error) => return Ok(Err(Damaged { path, reason: format!("{error:#}") })),
+    };
+    let value = |key| {
+        let pairs = footer.file_metadata().key_value_metadata();
+        pairs.into_iter().flatten().find(|pair| pair.key == key).and_then(|pair| pair.value.clone())
+    };
+    let written = value(version::DATASET_VERSION).and_then(|text| text.parse::<u32>().ok());
+    if written.is_some_and(|written| written > version::DATASET) {
+        bail!(
+            "{} has dataset version {}, this program knows {}: install the newer analyze",
+            path.display(),
+            written.unwrap_or_default(),
+            version::DATASET
+        );
+    }
+    let digest = match value(version::INPUT_DIGEST).and_then(|text| text.parse().ok()) {
+        Some(digest) => digest,
+        None => Digest::of([bytes.as_slice()]),
+    };
+    let inputs = value(version::INPUTS).and_then(|text| text.parse().ok());
+    let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or(0);
+    let config = value(version::CONFIG_DIGEST);
+    Ok(Ok(DataFile { path, day, hour, size, rows, digest, inputs, config }))
 }
 
 /// Size, raw footer and parsed footer of a Parquet file.
