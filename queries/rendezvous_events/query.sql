@@ -263,4 +263,5 @@ SELECT kind,
        END AS detail,
        now() AS computed_at
 FROM findings
-ORDER BY kind, operator, infohash, first_seen
+-- Whoever looks up an infohash finds its rows side by side.
+ORDER BY infohash, operator, kind, first_seen
