@@ -15,6 +15,7 @@ pub mod digest;
 pub mod error;
 pub mod files;
 mod fold_once;
+mod held;
 pub mod inputs;
 pub mod job;
 mod lock;
