@@ -174,6 +174,12 @@ impl<'a> Runner<'a> {
         let engine = self.config.engine();
         let runtime = session::runtime(&engine)?;
         let gaps = self.gaps(dataset).await?;
+        // Of tables over all days those come first that most others wait for.
+        let parts: Vec<Part> = waiting.iter().map(|planned| planned.part).collect();
+        waiting.sort_by_cached_key(|Planned { part, .. }| match part.day {
+            Some(_) => Reverse(usize::MAX),
+            None => Reverse(parts.iter().filter(|other| self.needs(**other, *part)).count()),
+        });
         let bar = progress(waiting.len());
         let mut running = JoinSet::new();
         let mut under_way = Vec::<Planned>::new();
@@ -216,32 +222,25 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The places of parts that can be begun beside those `under_way`, to have `at_once` at a time, ascending: days
-    /// first, then window tables, of which two suffice to keep all threads busy. Those come first that most others
-    /// wait for.
+    /// The places of parts that can be begun beside those `under_way`, to have `at_once` at a time: days first,
+    /// then window tables, of which two suffice to keep all threads busy.
     fn ready(&self, waiting: &[Planned], under_way: &[Planned], at_once: usize) -> Vec<usize> {
         let unfinished: Vec<Part> = under_way.iter().chain(waiting).map(|planned| planned.part).collect();
-        let needs = |part: Part, other: Part| {
-            let sources = self.plan.sources(part.table.name);
-            sources.iter().any(|source| source.tier == Tier::Derived && source.name == other.table.name)
-                && self.reads(part, other.day, None)
-        };
-        let waits = |part: Part| unfinished.iter().any(|other| needs(part, *other));
+        let waits = |part: Part| unfinished.iter().any(|other| self.needs(part, *other));
         let free = |days: bool, at_once: usize| -> Vec<usize> {
             let parts = waiting.iter().map(|planned| planned.part).enumerate();
-            let mut free: Vec<_> =
-                parts.filter(|(_, part)| part.day.is_some() == days && !waits(*part)).collect();
-            if !days {
-                let others = |part: Part| unfinished.iter().filter(|other| needs(**other, part)).count();
-                free.sort_by_cached_key(|(_, part)| Reverse(others(*part)));
-            }
-            let free = free.into_iter().take(at_once.saturating_sub(under_way.len()));
-            let mut places: Vec<_> = free.map(|(place, _)| place).collect();
-            places.sort_unstable();
-            places
+            let free = parts.filter(|(_, part)| part.day.is_some() == days && !waits(*part));
+            free.map(|(place, _)| place).take(at_once.saturating_sub(under_way.len())).collect()
         };
         let days = free(true, at_once);
         if days.is_empty() { free(false, at_once.min(WINDOW_TABLES)) } else { days }
+    }
+
+    /// Whether the query of `part` may read the file `other`.
+    fn needs(&self, part: Part, other: Part) -> bool {
+        let sources = self.plan.sources(part.table.name);
+        sources.iter().any(|source| source.tier == Tier::Derived && source.name == other.table.name)
+            && self.reads(part, other.day, None)
     }
 
     /// Makes the tables `wanted` known to `context`, up to date. With `days`, as if these were all the
