@@ -147,7 +147,7 @@ impl TableProvider for Files {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let source: Arc<dyn FileSource> = if self.held.is_some() {
-            Arc::new(ArrowSource::new_file_source(self.schema.clone()))
+            Arc::new(ArrowSource::new_stream_file_source(self.schema.clone()))
         } else {
             Arc::new(ParquetSource::new(self.schema.clone()))
         };

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::ipc::writer::FileWriter;
+use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
@@ -94,7 +94,7 @@ struct Part {
     /// All rows, as long as there is room.
     held: Vec<RecordBatch>,
     /// Takes all rows once there is none.
-    file: Option<FileWriter<BufWriter<File>>>,
+    file: Option<StreamWriter<BufWriter<File>>>,
     rows: u64,
 }
 
@@ -122,12 +122,12 @@ impl Part {
     }
 
     /// The file, to which all that is held has moved.
-    fn file(&mut self) -> Result<&mut FileWriter<BufWriter<File>>> {
+    fn file(&mut self) -> Result<&mut StreamWriter<BufWriter<File>>> {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
                 let file = File::create(&self.path).with_context(|| self.path.display().to_string())?;
-                FileWriter::try_new(BufWriter::new(file), &self.schema)?
+                StreamWriter::try_new(BufWriter::new(file), &self.schema)?
             }
         };
         let file = self.file.insert(file);

@@ -1,29 +1,32 @@
--- The inverted index: infohashes that few ask for.
-WITH crowds AS (
-    SELECT infohash, count(DISTINCT hash64(operator)) AS operators
+WITH pairs AS (
+    SELECT infohash, operator, sum(visits) AS visits, sum(announces) AS announces, min(asn) AS asn,
+           least_text(country) AS country
     FROM derived.pair_days
     WHERE lookups > 0 AND NOT upkeep
-    GROUP BY infohash
-    HAVING count(DISTINCT hash64(operator)) <= $max_operators
+    GROUP BY infohash, operator
 ),
-rare AS (
-    SELECT operator, pair_days.infohash, min(operators) AS operators,
-           sum(visits) AS visits, sum(announces) AS announces, min(asn) AS asn, least_text(country) AS country
-    FROM derived.pair_days
-    JOIN crowds ON pair_days.infohash = crowds.infohash
-    WHERE lookups > 0 AND NOT upkeep
-    GROUP BY operator, pair_days.infohash
+-- Most infohashes have one operator, and are not listed.
+crowds AS (
+    SELECT infohash, count(*) AS operators
+    FROM pairs
+    GROUP BY infohash
+    HAVING count(*) >= 2
 ),
 choices AS (
     SELECT operator, count(*) AS hashes
-    FROM rare
+    FROM pairs
+    WHERE NOT EXISTS (
+        SELECT infohash FROM crowds WHERE crowds.infohash = pairs.infohash AND operators > $max_operators
+    )
     GROUP BY operator
 ),
+-- The inverted index: infohashes that few ask for.
 interests AS (
-    SELECT rare.*, hashes, hashes < $min_shared_hashes AS stranger
-    FROM rare
-    JOIN choices ON rare.operator = choices.operator
-    WHERE operators >= 2 AND hashes <= $max_hashes
+    SELECT pairs.*, operators, hashes, hashes < $min_shared_hashes AS stranger
+    FROM pairs
+    JOIN crowds ON pairs.infohash = crowds.infohash
+    JOIN choices ON pairs.operator = choices.operator
+    WHERE operators <= $max_operators AND hashes <= $max_hashes
 ),
 -- Where operators can meet. Those after too few infohashes to be tested are strangers to each other: they show what
 -- happens to everybody.
@@ -105,8 +108,9 @@ bursts AS (
 ),
 -- If everybody chose infohashes by popularity alone: the chance that two choices are the same.
 pool AS (
-    SELECT CAST(sum(operators - 1) AS DOUBLE) / power(count(*), 2) AS chance
-    FROM rare
+    SELECT CAST(same AS DOUBLE) / power(choices, 2) AS chance
+    FROM (SELECT sum(operators * (operators - 1)) AS same FROM crowds WHERE operators <= $max_operators)
+    CROSS JOIN (SELECT sum(hashes) AS choices FROM choices)
 ),
 days AS (
     SELECT count(DISTINCT CAST(first_seen AS DATE)) AS days

@@ -28,6 +28,12 @@ cells AS (
     SELECT unnest(bits) AS bits, unnest(range(0, 65536)) AS cell
     FROM (SELECT nearest_bits(node_id) AS bits FROM captured.presences)
 ),
+placed AS (
+    SELECT audiences.*, bits
+    FROM cells
+    JOIN audiences ON cells.cell = audiences.cell
+),
+-- What is held in memory is on the left.
 exposed AS (
     SELECT infohash,
            min(operators) AS operators,
@@ -37,23 +43,27 @@ exposed AS (
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
            coalesce(max(CAST(shared_prefix_bits(node_id, infohash) AS BIGINT)), min(bits)) AS exposure_bits
-    FROM audiences
-    JOIN cells ON audiences.cell = cells.cell
-    LEFT JOIN ids ON audiences.cell = ids.cell
+    FROM ids
+    RIGHT JOIN placed ON ids.cell = placed.cell
     GROUP BY infohash
+),
+levels AS (
+    SELECT exposure_bits, sum(operators) AS operators, sum(announcing) AS announcing
+    FROM exposed
+    GROUP BY exposure_bits
 )
 SELECT encode(infohash, 'hex') AS infohash,
-       operators,
-       announcing,
+       exposed.operators,
+       exposed.announcing,
        located,
        asns,
-       exposure_bits,
-       CAST(sum(operators) OVER others - operators AS BIGINT) AS reference,
-       CAST(sum(announcing) OVER others - announcing AS DOUBLE)
-           / nullif(sum(operators) OVER others - operators, 0) AS announce_rate,
+       exposed.exposure_bits,
+       CAST(levels.operators - exposed.operators AS BIGINT) AS reference,
+       CAST(levels.announcing - exposed.announcing AS DOUBLE)
+           / nullif(levels.operators - exposed.operators, 0) AS announce_rate,
        first_seen,
        last_seen,
        now() AS computed_at
-FROM exposed
-WINDOW others AS (PARTITION BY exposure_bits)
+FROM levels
+JOIN exposed ON levels.exposure_bits = exposed.exposure_bits
 ORDER BY infohash

@@ -1,6 +1,6 @@
 -- Stretches that are open at midnight are tested by the next day, where it is held.
 WITH held AS (
-    SELECT DISTINCT day FROM derived.hash_bursts
+    SELECT day FROM derived.hash_bursts GROUP BY day
 ),
 asked AS (
     SELECT encode(infohash, 'hex') AS infohash,

@@ -44,12 +44,19 @@ expectations AS (
     JOIN rates ON cells.day = rates.day AND cells.bits = rates.bits
     GROUP BY cell
 ),
-counts AS (
-    SELECT cell,
-           count(DISTINCT hash64(infohash)) AS hashes,
-           count(DISTINCT hash64(operator)) AS operators,
-           sum(events) AS events
+found AS (
+    SELECT cell, CAST(sum(hashes) AS BIGINT) AS hashes
+    FROM new_hashes
+    GROUP BY cell
+),
+visitors AS (
+    SELECT cell, hash64(operator) AS operator, sum(events) AS events
     FROM interest
+    GROUP BY cell, hash64(operator)
+),
+visits AS (
+    SELECT cell, count(*) AS operators, sum(events) AS events
+    FROM visitors
     GROUP BY cell
 ),
 compared AS (
@@ -64,7 +71,8 @@ compared AS (
                poisson_at_least(coalesce(hashes, 0), expected), poisson_at_most(coalesce(hashes, 0), expected)
            )) AS p_value
     FROM expectations
-    LEFT JOIN counts ON expectations.cell = counts.cell
+    LEFT JOIN found ON expectations.cell = found.cell
+    LEFT JOIN visits ON expectations.cell = visits.cell
 ),
 tested AS (
     SELECT *,

@@ -134,10 +134,16 @@ members AS (
     JOIN stretches ON hashes.operator = stretches.operator AND hashes.stretch_start = stretches.stretch_start
     GROUP BY hashes.operator, occasion, infohash
 ),
--- Others ask for it as well, or the operator does again.
 interests AS (
     SELECT operator, infohash, bool_or(company) OR sum(visits) > 1 AS again
     FROM members
+    GROUP BY operator, infohash
+),
+-- Others ask for it as well, or the operator does again.
+wanted AS (
+    SELECT operator, infohash
+    FROM interests
+    WHERE again
     GROUP BY operator, infohash
 ),
 occasions AS (
@@ -145,7 +151,7 @@ occasions AS (
            occasion AS first_start,
            earliest_ids(hash_start, members.infohash, $listed_hashes) AS infohashes,
            count(*) AS n,
-           count(*) FILTER (WHERE again) AS again,
+           count(wanted.infohash) AS again,
            count(*) FILTER (WHERE visits > 1 OR solo_visits = 0) AS repeated,
            sum(visits) AS visits,
            sum(solo_visits) AS solo_visits,
@@ -157,7 +163,7 @@ occasions AS (
            min(asn) AS asn,
            least_text(country) AS country
     FROM members
-    JOIN interests ON members.operator = interests.operator AND members.infohash = interests.infohash
+    LEFT JOIN wanted ON members.operator = wanted.operator AND members.infohash = wanted.infohash
     GROUP BY members.operator, occasion
 ),
 -- All occasions of an operator together, slots being every infohash on every occasion.

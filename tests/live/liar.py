@@ -14,6 +14,10 @@ import krpc
 import wire
 from libtorrent_peer import BAN, EVICTION, LibtorrentPeer
 
+# Seconds until a query counts as not coming. The session asks the liar now and then, every seven seconds at
+# times, and much more seldom where the machine is busy.
+PATIENCE = 60.0
+
 
 def start(network):
     """Lets a session meet the liar and a silent node, all in `network` (`127.x`)."""
@@ -31,7 +35,7 @@ def check(checks, control):
 
 def _meet(liar, victim, silent):
     with _bound(liar) as sender, _bound(silent) as listener:
-        sender.settimeout(10.0)
+        sender.settimeout(PATIENCE)
         session = LibtorrentPeer((victim, 6881), [sender.getsockname(), listener.getsockname()], pause=0.2)
         session.start()
         with contextlib.closing(session):

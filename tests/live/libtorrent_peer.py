@@ -18,7 +18,7 @@ import background
 EVICTION = "evicting node (changed ID)"
 # ...and when an address sent 50 messages within ten seconds and is ignored for five minutes.
 BAN = "BANNING PEER [ ip:"
-ALERT = 10.0  # seconds that it may take to name the nodes in its table
+ALERT = 60.0  # seconds that it may take to name the nodes in its table
 # Announce flags of libtorrent::dht::announce_flags_t.
 SEED, IMPLIED_PORT = 1, 2
 
