@@ -32,9 +32,10 @@ audiences AS (
     GROUP BY infohash
 ),
 systems AS (
-    SELECT infohash, count(DISTINCT asn) AS unique_asns
+    SELECT pair_days.infohash, count(DISTINCT asn) AS unique_asns
     FROM derived.pair_days
-    GROUP BY infohash
+    JOIN totals ON pair_days.infohash = totals.infohash
+    GROUP BY pair_days.infohash
 ),
 profiles AS (
     SELECT encode(totals.infohash, 'hex') AS infohash,

@@ -14,6 +14,8 @@ const RUNS: usize = 5;
 const FEW: usize = 3;
 /// How many days late an hour comes.
 const LATE: usize = 7;
+/// Every infohash gets a profile, however few asked for it.
+const EVERYONE: &str = "[hash_behavior_profiles]\nmin_events = 1\n";
 
 /// Prints the figures of a month.
 pub fn measure(size: Size) -> Result<()> {
@@ -45,12 +47,12 @@ pub fn measure(size: Size) -> Result<()> {
         let view = [&format!("--{flag}"), busiest];
         let look = several(RUNS, &|| analyze(&["report", "--data", root, view[0], view[1]]))?;
         line(size, &format!("report_{flag}"), &look, &full);
-        let profiles = several(RUNS, &|| {
-            fs::remove_dir_all(data.path().join("derived").join(table))?;
-            analyze(&["compute", "--data", root, table])
-        });
-        line(size, &format!("{table}_of_{rows}"), &profiles?, &full);
+        profiles(size, data.path(), table, &[], rows, &full)?;
     }
+    let everyone = data.path().join("everyone.toml");
+    fs::write(&everyone, EVERYONE)?;
+    let everyone = ["--config", everyone.to_str().context("a path in UTF-8")?];
+    profiles(size, data.path(), "hash_behavior_profiles", &everyone, "every_infohash", &full)?;
     for (name, hour) in [("one_more_hour", newest), ("one_late_hour", &late)] {
         let hidden = hour.with_file_name(".hidden");
         let mut runs = Vec::new();
@@ -62,6 +64,17 @@ pub fn measure(size: Size) -> Result<()> {
         }
         line(size, name, &median(runs), &full);
     }
+    Ok(())
+}
+
+/// Prints what one table of profiles costs.
+fn profiles(size: Size, data: &Path, table: &str, more: &[&str], name: &str, full: &Run) -> Result<()> {
+    let root = data.to_str().context("a path in UTF-8")?;
+    let run = several(RUNS, &|| {
+        fs::remove_dir_all(data.join("derived").join(table))?;
+        analyze(&[&["compute", "--data", root, table], more].concat())
+    });
+    line(size, &format!("{table}_of_{name}"), &run?, full);
     Ok(())
 }
 

@@ -10,8 +10,8 @@
 //!   of it then: a report, one infohash, one operator, the profiles.
 //! * `profiles-5m`, `profiles-50m`: profiles from the raw queries of that month, beside DuckDB and Polars;
 //!   `TELESCOPE_PYTHON` names a Python that has both.
-//! * `worst`: the month of 5 million with half its queries for one infohash, or from one address, or all for
-//!   different infohashes.
+//! * `worst-5m`, `worst-50m`: that month with half its queries for one infohash, or from one address, or all for
+//!   different infohashes. The large ones are computed once each.
 //! * `watch`: the memory of `analyze watch` over that month of 5 million events.
 //!
 //! The months are written by `world generate` before they are first needed, and kept below `target/tmp`:
@@ -52,8 +52,10 @@ fn main() -> Result<()> {
             profiles::measure(size)?;
         }
     }
-    if named("worst") {
-        worst::measure(SMALL)?;
+    for (size, runs) in [(SMALL, 3), (LARGE, 1)] {
+        if named(&format!("worst-{}", size.name)) {
+            worst::measure(size, runs)?;
+        }
     }
     if named("watch") {
         live::measure(SMALL)?;

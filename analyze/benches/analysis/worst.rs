@@ -15,9 +15,6 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Computations of each month.
-const RUNS: usize = 3;
-
 /// The column that is changed, and what becomes of its value in a row with that number.
 type Change = (&'static str, fn(u64) -> Option<Vec<u8>>);
 
@@ -31,8 +28,8 @@ const CASES: [(&str, Option<Change>); 4] = [
 /// 198.51.100.1, as captured.
 const ADDRESS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 1];
 
-/// Prints the figures.
-pub fn measure(size: Size) -> Result<()> {
+/// Prints the figures of a month, each of which is computed so many times.
+pub fn measure(size: Size, runs: usize) -> Result<()> {
     let mut plain = None;
     for (name, change) in CASES {
         let data = month::copy(size)?;
@@ -41,12 +38,11 @@ pub fn measure(size: Size) -> Result<()> {
             rewrite(&data.path().join("captured/events"), change, &mut row)?;
         }
         let root = data.path().to_str().context("a path in UTF-8")?;
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
+        let computed = (0..runs).map(|_| {
             let _ = fs::remove_dir_all(data.path().join("derived"));
-            runs.push(analyze(&["compute", "--data", root])?);
-        }
-        let run = median(runs);
+            analyze(&["compute", "--data", root])
+        });
+        let run = median(computed.collect::<Result<_>>()?);
         let plain = plain.get_or_insert_with(|| run.clone());
         let (time, memory) = (run.seconds / plain.seconds, run.resident / plain.resident);
         let Size { name: size, .. } = size;
