@@ -28,7 +28,8 @@ pub fn measure(size: Size) -> Result<()> {
     let data = month::copy(size)?;
     let root = data.path().to_str().context("a path in UTF-8")?;
     let config = data.path().join("analyze.toml");
-    fs::write(&config, "[engine]\nthreads = 2\n")?;
+    // The others take as much memory as they like.
+    fs::write(&config, "[engine]\nthreads = 2\nmemory_mib = 4096\n")?;
     let config = config.to_str().context("a path in UTF-8")?;
     for (name, key, other) in QUESTIONS {
         let sql = include_str!("profiles.sql").replace("{key}", key).replace("{other}", other);
