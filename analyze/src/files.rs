@@ -93,7 +93,8 @@ impl Files {
         Ok(Self { schema, files, rows, held: None, order: None })
     }
 
-    /// A table over Arrow files in `folder` and the number of their rows, which are in `order` in each file.
+    /// A table over Arrow streams in files in `folder` and the number of their rows, which are in `order` in each file.
+    /// Streams, because the engine reads all that it needs of other Arrow files before the first row.
     ///
     /// # Errors
     /// As [`Files::new`].
