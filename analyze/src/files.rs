@@ -93,8 +93,8 @@ impl Files {
         Ok(Self { schema, files, rows, held: None, order: None })
     }
 
-    /// A table over Arrow streams in files in `folder` and the number of their rows, which are in `order` in each file.
-    /// Streams, because the engine reads all that it needs of other Arrow files before the first row.
+    /// A table over files in `folder`, with the number of rows of each, which are in `order`. They hold Arrow streams:
+    /// of Arrow files the engine reads all batches before it shows the first.
     ///
     /// # Errors
     /// As [`Files::new`].

@@ -5,7 +5,7 @@ WITH pairs AS (
     WHERE lookups > 0 AND NOT upkeep
     GROUP BY infohash, operator
 ),
--- Most infohashes have one operator, and are not listed.
+-- Without infohashes that one operator alone asks for, which may be most.
 crowds AS (
     SELECT infohash, count(*) AS operators
     FROM pairs
@@ -108,9 +108,9 @@ bursts AS (
 ),
 -- If everybody chose infohashes by popularity alone: the chance that two choices are the same.
 pool AS (
-    SELECT CAST(same AS DOUBLE) / power(choices, 2) AS chance
+    SELECT CAST(same AS DOUBLE) / power(chosen, 2) AS chance
     FROM (SELECT sum(operators * (operators - 1)) AS same FROM crowds WHERE operators <= $max_operators)
-    CROSS JOIN (SELECT sum(hashes) AS choices FROM choices)
+    CROSS JOIN (SELECT sum(hashes) AS chosen FROM choices)
 ),
 days AS (
     SELECT count(DISTINCT CAST(first_seen AS DATE)) AS days

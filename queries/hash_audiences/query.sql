@@ -28,12 +28,12 @@ cells AS (
     SELECT unnest(bits) AS bits, unnest(range(0, 65536)) AS cell
     FROM (SELECT nearest_bits(node_id) AS bits FROM captured.presences)
 ),
+-- The left side of a join is held in memory: there are few cells and ids, and perhaps many infohashes.
 placed AS (
     SELECT audiences.*, bits
     FROM cells
     JOIN audiences ON cells.cell = audiences.cell
 ),
--- What is held in memory is on the left.
 exposed AS (
     SELECT infohash,
            min(operators) AS operators,

@@ -1,4 +1,5 @@
--- Stretches that are open at midnight are tested by the next day, where it is held.
+-- Stretches that are open at midnight are tested by the next day, where it is held. As groups, so that it is known
+-- how few days there are.
 WITH held AS (
     SELECT day FROM derived.hash_bursts GROUP BY day
 ),

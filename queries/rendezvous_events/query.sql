@@ -139,7 +139,7 @@ interests AS (
     FROM members
     GROUP BY operator, infohash
 ),
--- Others ask for it as well, or the operator does again.
+-- Others ask for it as well, or the operator does again. As groups, so that it is known how few they are.
 wanted AS (
     SELECT operator, infohash
     FROM interests

@@ -4,8 +4,8 @@ Each is told four of our endpoints and goes about its business. None may ban us,
 must have us in its routing table. As long as ids stay, none may evict us for a changed one; with
 `--rotate-every` each change may cost us one place in the table of each session, and the files must
 say which id stood where, and until when. libtorrent takes up what others name in their answers, the old
-id too. It must not take it up, and evict it, a second time, unless an answer of another node came just
-between our answer and the query behind it, which happens once in thousands of evictions.
+id too. Then it evicts it a second time, which may only happen where another node names it between our answer
+and the query behind it: so that query must follow, and second evictions must be rare.
 """
 
 import itertools

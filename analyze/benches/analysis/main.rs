@@ -15,7 +15,7 @@
 //! * `watch`: the memory of `analyze watch` over that month of 5 million events.
 //!
 //! The months are written by `world generate` before they are first needed, and kept below `target/tmp`:
-//! 1.9 GB, and as much again while they are measured.
+//! 1.9 GB, and as much again while they are measured; `worst-50m` takes more than ten for a while.
 
 mod child;
 mod incremental;
