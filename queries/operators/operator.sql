@@ -1,3 +1,6 @@
+-- coalesce: false where no autonomous system is asked for. Beside a null the engine would not skip pages by the
+-- operator.
+
 -- section: Overview
 SELECT count(*) AS operators,
        count(DISTINCT asn) AS asns,
@@ -7,20 +10,20 @@ SELECT count(*) AS operators,
        min(first_seen) AS first_seen,
        max(last_seen) AS last_seen
 FROM derived.operators
-WHERE operator = ip_text($operator) OR asn = $asn
+WHERE operator = ip_text($operator) OR coalesce(asn = $asn, false)
 HAVING count(*) > 0
 
 -- section: Operators
 SELECT operator, asn, country, actor_label AS label, notes, classification AS class,
        unique_hashes AS infohashes, total_events AS events, events_per_hash, days_active AS days
 FROM derived.operators
-WHERE operator = ip_text($operator) OR asn = $asn
+WHERE operator = ip_text($operator) OR coalesce(asn = $asn, false)
 ORDER BY total_events DESC, operator
 
 -- section: Profiles
 SELECT operator, classification AS class, reason
 FROM derived.operator_profiles
-WHERE operator = ip_text($operator) OR asn = $asn
+WHERE operator = ip_text($operator) OR coalesce(asn = $asn, false)
 ORDER BY total_queries DESC, operator
 
 -- section: Days
@@ -36,26 +39,37 @@ SELECT date,
        max(hours_active) AS hours,
        max(presences_hit) AS presences
 FROM derived.operator_days
-WHERE operator = $operator OR asn = $asn
+WHERE operator = $operator OR coalesce(asn = $asn, false)
 GROUP BY date
 ORDER BY date DESC
 
 -- section: Infohashes
-WITH asked AS (
-    SELECT infohash,
+WITH interests AS (
+    -- What one operator asked for lies side by side among its lookups, and apart among pairs. Half of this is for
+    -- nothing: where the condition is known to be false, not only null, the engine reads none of it.
+    SELECT target AS infohash, raw_events, operator, date,
+           CAST(method = 'announce_peer' AND NOT continued AS BIGINT) AS announces
+    FROM derived.lookups
+    WHERE $operator IS NOT NULL AND operator = $operator AND method IN ('get_peers', 'announce_peer') AND target IS NOT NULL
+    UNION ALL
+    SELECT infohash, raw_events, operator, date, announces
+    FROM derived.pair_days
+    WHERE $asn IS NOT NULL AND asn = $asn
+),
+asked AS (
+    SELECT encode(interests.infohash, 'hex') AS infohash,
            sum(raw_events) AS events,
            sum(announces) AS announces,
            count(DISTINCT hash64(operator)) AS operators,
            -- The engine counts different integers faster than different dates.
            count(DISTINCT CAST(date AS INT)) AS days
-    FROM derived.pair_days
-    WHERE operator = $operator OR asn = $asn
-    GROUP BY infohash
+    FROM interests
+    GROUP BY interests.infohash
 )
-SELECT encode(asked.infohash, 'hex') AS infohash, events, announces, operators, days,
+SELECT asked.infohash, events, announces, operators, days,
        array_to_string(classifications, ', ') AS labels
 FROM asked
-LEFT JOIN derived.hash_behavior_profiles AS profiles ON encode(asked.infohash, 'hex') = profiles.infohash
+LEFT JOIN derived.hash_behavior_profiles AS profiles ON asked.infohash = profiles.infohash
 ORDER BY events DESC, infohash
 
 -- section: Sweeps
@@ -63,13 +77,13 @@ SELECT operator, sweep_start, concat(first_prefix, '→', last_prefix) AS prefix
        hash_count AS hashes, duration_seconds AS seconds, direction, confidence, q_value, significant,
        explained_by
 FROM derived.sweep_events
-WHERE operator = ip_text($operator) OR asn = $asn
+WHERE operator = ip_text($operator) OR coalesce(asn = $asn, false)
 ORDER BY significant DESC, sweep_start DESC, operator
 
 -- section: Rendezvous
 SELECT operator, kind, infohash, detail, confidence, explained_by, last_seen
 FROM derived.rendezvous_events
-WHERE operator = ip_text($operator) OR asn = $asn
+WHERE operator = ip_text($operator) OR coalesce(asn = $asn, false)
 ORDER BY explained_by IS NOT NULL, confidence DESC NULLS LAST, visits DESC, operator, infohash, last_seen
 
 -- section: Campaigns
