@@ -368,6 +368,20 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
+fn a_query_may_come_from_a_file_and_begin_with_a_comment() {
+    let data = sample();
+    let file = data.path().join("query.sql");
+    std::fs::write(&file, "-- one number\nSELECT 6 * 7 AS answer\n").expect("written");
+    let output = Command::new(program("analyze"))
+        .args(["sql", "-", "--format", "csv", "--data"])
+        .arg(data.path())
+        .stdin(File::open(&file).expect("there it is"))
+        .output()
+        .expect("the program starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "answer\n42\n");
+}
+
+#[test]
 fn a_closed_pipe_is_success() {
     let data = sample();
     let data = data.path().to_str().expect("UTF-8");

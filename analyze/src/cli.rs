@@ -14,6 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use datafusion::common::ScalarValue;
 use queries::{Argument, View};
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,7 +66,11 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit> 
         }
         "watch" => command::watch::run(&options, &watched(matches)).await,
         "metrics" => command::metrics::run(&options).await,
-        "sql" => command::sql::run(&options, &texts(matches, "query").join(" ")).await,
+        "sql" => {
+            let query = texts(matches, "query").join(" ");
+            let query = if query == "-" { io::read_to_string(io::stdin())? } else { query };
+            command::sql::run(&options, &query).await
+        }
         "tables" => command::tables::run(&options).await,
         "schema" => command::schema::run(&texts(matches, "table")),
         "explain" => command::explain::run(&options, &texts(matches, "detector")),
@@ -180,7 +185,13 @@ fn command() -> Command {
         .subcommand(
             Command::new("sql")
                 .about("Run one query over captured.*, derived.* and user.*")
-                .arg(Arg::new("query").value_name("QUERY").required(true).num_args(1..))
+                .arg(
+                    Arg::new("query")
+                        .value_name("QUERY")
+                        .required(true)
+                        .num_args(1..)
+                        .help("The query; - reads it from standard input"),
+                )
                 .arg(limit),
         )
         .subcommand(metrics)

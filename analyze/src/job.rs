@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
     Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, cast, col, lit,
 };
 use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::EnabledStatistics;
 use datafusion::parquet::schema::types::ColumnPath;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 /// Rows of a page, of which a look-up reads at least one in each column: a fifth of the writer's default, at which
 /// files are as large.
 const PAGE_ROWS: usize = 4096;
+/// Higher levels make these files no smaller.
+const ZSTD_LEVEL: i32 = 1;
 
 /// One file to be computed, apart from the dataset and from other files.
 pub(crate) struct Job {
@@ -102,7 +105,9 @@ impl Job {
         let schema = schema::table::arrow(self.table.columns);
         let file = File::create(path)?;
         let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-        let mut properties = writer_properties(self.table.columns, metadata);
+        let level = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
+        let properties = writer_properties(self.table.columns, metadata);
+        let mut properties = properties.into_builder().set_compression(level).build();
         // What rows are ordered by can be skipped by its extremes, an id as well. Equal ids lie side by side and
         // compress without a dictionary, of which a look-up would have to read the whole.
         if let LogicalPlan::Sort(sort) = result.logical_plan()
