@@ -106,8 +106,8 @@ impl Job {
         let file = File::create(path)?;
         let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
         let level = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
-        let properties = writer_properties(self.table.columns, metadata);
-        let mut properties = properties.into_builder().set_compression(level).build();
+        let mut properties =
+            writer_properties(self.table.columns, metadata).into_builder().set_compression(level);
         // What rows are ordered by can be skipped by its extremes, an id as well. Equal ids lie side by side and
         // compress without a dictionary, of which a look-up would have to read the whole.
         if let LogicalPlan::Sort(sort) = result.logical_plan()
@@ -116,16 +116,14 @@ impl Job {
             let is_id = |ty| matches!(ty, Type::Id | Type::Address);
             let id = self.table.columns.iter().any(|column| column.name == first.name && is_id(column.ty));
             let first = ColumnPath::from(first.name.as_str());
-            let mut builder = properties
-                .into_builder()
+            properties = properties
                 .set_data_page_row_count_limit(PAGE_ROWS)
                 .set_column_statistics_enabled(first.clone(), EnabledStatistics::Page);
             if id {
-                builder = builder.set_column_dictionary_enabled(first, false);
+                properties = properties.set_column_dictionary_enabled(first, false);
             }
-            properties = builder.build();
         }
-        let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties))?;
+        let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties.build()))?;
         let (mut rows, mut tests) = (0, Tests::new(&self.context, self.table)?);
         let mut batches = result.execute_stream().await?;
         while let Some(batch) = batches.next().await {

@@ -50,7 +50,8 @@ WITH interests AS (
     SELECT target AS infohash, raw_events, operator, date,
            CAST(method = 'announce_peer' AND NOT continued AS BIGINT) AS announces
     FROM derived.lookups
-    WHERE $operator IS NOT NULL AND operator = $operator AND method IN ('get_peers', 'announce_peer') AND target IS NOT NULL
+    WHERE $operator IS NOT NULL AND operator = $operator
+      AND method IN ('get_peers', 'announce_peer') AND target IS NOT NULL
     UNION ALL
     SELECT infohash, raw_events, operator, date, announces
     FROM derived.pair_days
