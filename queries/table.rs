@@ -61,13 +61,25 @@ pub enum Grain {
 /// What becomes of a derived table when the raw queries of its first days are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
-    /// Days stay, for ever. Rows of a window table are those of the days still held.
+    /// Days stay, for ever. A window table is computed from all that stays.
     Days,
     /// Days leave with their queries: the table says which address asked for what.
     Raw,
-    /// Rows of a window table stay as last computed once their subject, named by these columns, was
-    /// last seen (column `last_seen`) before the days still held.
+    /// A window table is computed from the days whose queries are held. What its rows are about is told by these
+    /// expressions over its columns. Once the first of it has left (column `first_seen`), a row stays as last
+    /// computed, until something new comes (`last_seen`).
     Subjects(&'static [&'static str]),
+    /// The same for rows about groups, which go by other names when a member leaves: they stay as last
+    /// computed once all of it has left.
+    Groups(&'static [&'static str]),
+}
+
+impl Retention {
+    /// Whether a window table is computed from those days alone whose queries are held.
+    #[must_use]
+    pub fn of_held_days(self) -> bool {
+        matches!(self, Self::Subjects(_) | Self::Groups(_))
+    }
 }
 
 /// A view of the report.
@@ -123,6 +135,15 @@ impl Table {
     pub fn doc(&self) -> String {
         let lines = self.source.lines().map_while(|line| line.strip_prefix("//!"));
         lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether its rows depend on `parameter`, and not only what is shown of them.
+    #[must_use]
+    pub fn depends_on(&self, parameter: &Parameter) -> bool {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut named = self.query.split('$').skip(1).map(|rest| rest.split(|c: char| !is_name(c)).next());
+        let lookback = matches!(self.grain, Grain::Day { lookback: Some(name) } if name == parameter.name);
+        lookback || named.any(|name| name == Some(parameter.name))
     }
 
     /// The first paragraph of the documentation, on one line.

@@ -167,6 +167,33 @@ fn a_period_is_answered_as_if_nothing_else_was_held() {
 }
 
 #[test]
+fn hours_without_a_query_were_watched_all_the_same() {
+    let data = sample();
+    let path = data.path().to_str().expect("UTF-8");
+    let now = || {
+        let answer = answer("analyze", &["metrics", "--hours", "24", "--data", path, "--format", "json"]);
+        let sections: Value = serde_json::from_str(&answer).expect("JSON");
+        sections[0]["rows"][0]["time"].as_str().expect("a time").to_owned()
+    };
+    let newest = now();
+    for day in ["2026-01-10", "2026-01-11"] {
+        std::fs::remove_dir_all(data.path().join(format!("captured/events/date={day}"))).expect("a day less");
+    }
+    assert_eq!(now(), newest);
+}
+
+#[test]
+fn a_format_that_a_command_does_not_have_is_refused() {
+    for (command, has) in [("explain", "Markdown"), ("schema", "Markdown"), ("config", "TOML")] {
+        let arguments: &[&str] = if command == "explain" { &[command, "sweep_events"] } else { &[command] };
+        let said = refusal("analyze", &[arguments, &["--format", "json"]].concat(), USAGE);
+        assert!(said.contains(&format!("`analyze {command}` prints {has}")), "{said}");
+    }
+    let said = refusal("analyze", &["watch", "--format", "csv"], USAGE);
+    assert!(said.contains("lines, or objects with json"), "{said}");
+}
+
+#[test]
 fn lists_hide_rows_and_change_no_number() {
     let data = sample();
     let (plain, _) = report(data.path(), &["--behavior"]);
@@ -186,7 +213,7 @@ fn lists_hide_rows_and_change_no_number() {
     assert_eq!(shown["rows"].as_array().expect("rows")[..], rows[1..]);
     assert_eq!((&shown["hidden"], shown["total"].as_u64()), (&Value::from(1), Some(rows.len() as u64 - 1)));
     assert_eq!(section(&less, "Label breakdown"), section(&plain, "Label breakdown"));
-    assert!(said.contains("No section has a column `asn`"), "{said}");
+    assert!(said.contains("There is no column `asn` in any section"), "{said}");
 
     let (only, _) = report(data.path(), &["--behavior", "--only", hash]);
     assert_eq!(section(&only, "Most looked up")["rows"].as_array().expect("rows")[..], rows[..1]);

@@ -45,12 +45,7 @@ fn an_empty_file_is_named_and_left_out() {
 
 #[test]
 fn a_file_with_spoiled_pages_is_named_and_left_out() {
-    damaged(|victim| {
-        let mut file = OpenOptions::new().write(true).open(victim).expect("a file");
-        let length = file.metadata().expect("a file").len();
-        file.seek(SeekFrom::Start(4)).expect("a seek");
-        file.write_all(&vec![0xff; usize::try_from(length / 3).expect("a small file")]).expect("a write");
-    });
+    damaged(spoil);
 }
 
 #[test]
@@ -63,6 +58,36 @@ fn a_spoiled_derived_file_is_computed_again() {
     assert_eq!(got, wanted, "{said}");
     let (code, got, said) = report(data.path());
     assert_eq!((code, got, said), (Some(0), wanted, quiet));
+}
+
+/// Overwrites what is between the head and the footer of a file.
+fn spoil(victim: &Path) {
+    let mut file = OpenOptions::new().write(true).open(victim).expect("a file");
+    let length = file.metadata().expect("a file").len();
+    file.seek(SeekFrom::Start(4)).expect("a seek");
+    file.write_all(&vec![0xff; usize::try_from(length / 3).expect("a small file")]).expect("a write");
+}
+
+#[test]
+fn a_derived_file_with_spoiled_pages_is_named_and_computed_again() {
+    let data = sample();
+    let (_, wanted, quiet) = report(data.path());
+    let victim = data.path().join("derived/daily_summaries/data.parquet");
+    spoil(&victim);
+    let (code, got, said) = report(data.path());
+    assert_eq!((code, &got), (Some(1), &wanted), "{said}");
+    assert!(said.contains(victim.to_str().expect("UTF-8")), "{said}");
+    assert_eq!(report(data.path()), (Some(0), wanted, quiet));
+}
+
+#[test]
+fn a_query_that_fails_by_itself_blames_no_file() {
+    let data = sample();
+    spoil(&captured_files(data.path(), "events")[0]);
+    let path = data.path().to_str().expect("UTF-8");
+    let output = run("analyze", &["sql", "SELECT 1 / 0", "--data", path]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(said.contains("Divide by zero") && !said.contains("skipped"), "{said}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn old_days_are_pruned_once_they_are_summarised() {
         answer("analyze", &[&["prune", "--data", path, "--format", "markdown"], more].concat())
     };
     let kept = prune(&[]);
-    assert!(kept.contains("Nothing is older than the newest 30 days"), "{kept}");
+    assert!(kept.contains("Nothing is older than the newest 31 days held"), "{kept}");
     assert_eq!(days(), "7,2026-01-05");
     let shown = prune(&["--keep", "5", "--dry-run"]);
     assert!(shown.contains("captured.events") && shown.contains("2026-01-06"), "{shown}");
@@ -200,4 +200,101 @@ fn old_days_are_pruned_once_they_are_summarised() {
     assert!(derived(data.path(), &queries::hash_days::TABLE, "2026-01-05").exists());
     assert!(!derived(data.path(), &queries::lookups::TABLE, "2026-01-05").exists());
     assert!(stale(data.path(), &[]).is_empty());
+}
+
+/// What `query` answers over the dataset, without the heading.
+fn sql(data: &Path, query: &str) -> String {
+    let answer =
+        answer("analyze", &["sql", query, "--data", data.to_str().expect("UTF-8"), "--format", "csv"]);
+    answer.split_once('\n').map_or_else(String::new, |(_, rows)| rows.to_owned())
+}
+
+/// Deletes the queries of a day.
+fn forget(data: &Path, day: &str) {
+    fs::remove_dir_all(data.join("captured/events").join(format!("date={day}"))).expect("a day less");
+}
+
+#[test]
+fn a_day_of_a_wrong_clock_costs_one_of_those_that_stay() {
+    let data = sample();
+    let events = data.path().join("captured/events");
+    fs::rename(events.join("date=2026-01-11"), events.join("date=2027-01-11")).expect("a clock a year ahead");
+    answer("analyze", &["prune", "--keep", "6", "--data", data.path().to_str().expect("UTF-8")]);
+    let days = "SELECT count(DISTINCT date), min(date) FROM captured.events";
+    assert_eq!(sql(data.path(), days).trim(), "6,2026-01-06");
+}
+
+#[test]
+fn what_comes_back_of_a_pruned_day_changes_nothing() {
+    let data = sample();
+    let path = data.path().to_str().expect("UTF-8");
+    let day = data.path().join("captured/events/date=2026-01-05");
+    let mut hours = captured_files(data.path(), "events");
+    hours.retain(|path| path.starts_with(&day));
+    let copies: Vec<_> = hours.iter().map(|path| (path, fs::read(path).expect("a file"))).collect();
+    answer("analyze", &["prune", "--keep", "6", "--data", path]);
+    let kept = || fs::read(derived(data.path(), &queries::hash_days::TABLE, "2026-01-05")).expect("a file");
+    let (before, rows) = (kept(), "SELECT count(*) FROM captured.events");
+    let held = sql(data.path(), rows);
+    // The next copy from the sensor, broken off in the middle.
+    for (path, bytes) in &copies[..2] {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, bytes).expect("a file");
+    }
+    let said = compute(data.path());
+    assert!(
+        said.contains("computed 0 files") && said.contains("left out 2 files of days that were pruned"),
+        "{said}"
+    );
+    assert_eq!((kept() == before, sql(data.path(), rows)), (true, held));
+    let said = answer("analyze", &["prune", "--keep", "6", "--data", path]);
+    assert!(said.contains("Deleted 2 files of pruned days that had come back"), "{said}");
+    assert!(!copies[0].0.exists() && day.join(".pruned").exists());
+}
+
+#[test]
+fn what_was_found_stays_as_its_days_leave_one_by_one() {
+    let data = sample();
+    compute(data.path());
+    // Pairs that came on several days, and not on the last two.
+    let query = "SELECT operator, infohash, visits, first_seen, last_seen \
+                 FROM derived.rendezvous_events WHERE infohash IS NOT NULL AND last_seen < TIMESTAMP '2026-01-10' \
+                 AND CAST(first_seen AS DATE) < CAST(last_seen AS DATE) ORDER BY infohash, operator";
+    let found = sql(data.path(), query);
+    assert!(found.lines().count() > 20, "the sample has too little to show it: {found}");
+    for day in 5..10 {
+        forget(data.path(), &format!("2026-01-{day:02}"));
+        compute(data.path());
+        assert_eq!(sql(data.path(), query), found, "after day {day} left");
+    }
+    // By other rules all is judged anew that is not gone.
+    let config = data.path().join("analyze.toml");
+    fs::write(&config, "[rendezvous_events]\nmax_cv = 0.4\n").expect("a file");
+    let later = "SELECT count(*) FROM derived.rendezvous_events WHERE first_seen < TIMESTAMP '2026-01-10' \
+                 AND last_seen >= TIMESTAMP '2026-01-10'";
+    assert_ne!(sql(data.path(), later).trim(), "0", "nothing has left in part");
+    let path = data.path().to_str().expect("UTF-8");
+    answer("analyze", &["compute", "--data", path, "--config", config.to_str().expect("UTF-8")]);
+    assert_eq!(sql(data.path(), later).trim(), "0");
+    assert_eq!(sql(data.path(), query), found);
+}
+
+#[test]
+fn what_is_computed_over_days_held_sees_no_others() {
+    let (pruned, never) = (sample(), sample());
+    compute(pruned.path());
+    for day in 5..9 {
+        forget(pruned.path(), &format!("2026-01-{day:02}"));
+        forget(never.path(), &format!("2026-01-{day:02}"));
+        let presences = never.path().join(format!("captured/presences/date=2026-01-{day:02}"));
+        fs::remove_dir_all(presences).expect("a day less");
+    }
+    compute(pruned.path());
+    compute(never.path());
+    // The first day held still looks back into the one before it where that was there.
+    let exposed = "SELECT infohash, exposure_bits FROM derived.hash_audiences \
+                   WHERE first_seen >= TIMESTAMP '2026-01-10' ORDER BY infohash";
+    let found = sql(pruned.path(), exposed);
+    assert!(found.lines().count() > 100, "{found}");
+    assert_eq!(found, sql(never.path(), exposed));
 }

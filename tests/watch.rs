@@ -36,10 +36,15 @@ fn events(data: &Path) -> Vec<RecordBatch> {
         .expect("batches")
 }
 
-/// Runs `analyze watch` over `rows`, with the presences of `data` and no query of it; returns every line
-/// that it printed.
+/// Runs `analyze watch` over `rows`, with the presences of the first hour of `data` and no query of it, as if it had
+/// begun then; returns every line that it printed.
 fn watch(data: &Path, rows: &[RecordBatch]) -> Vec<Value> {
     fs::remove_dir_all(data.join("captured/events")).expect("no queries");
+    let mut presences = captured_files(data, "presences");
+    presences.sort();
+    for later in &presences[1..] {
+        fs::remove_file(later).expect("a file less");
+    }
     let _ = fs::remove_dir_all(data.join("derived"));
     // Not a pipe: nobody reads it while the rows are written.
     let told = data.join("told");

@@ -10,6 +10,7 @@ use crate::period::{Moment, Period};
 use crate::report::{Format, List, Rows, Sort, infohash};
 use anyhow::Result;
 use bytesize::ByteSize;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use datafusion::common::ScalarValue;
 use queries::{Argument, View};
@@ -36,8 +37,9 @@ pub struct Options {
 /// Rows of a section that people get to see unless they say otherwise.
 const DEFAULT_LIMIT: usize = 20;
 
-/// Days of queries that `prune` keeps unless it is told otherwise: as many as a sensor keeps.
-const KEEP_DAYS: u32 = 30;
+/// Days of queries that `prune` keeps unless it is told otherwise: as many as a sensor, which has thirty whole ones and
+/// the one that is running.
+const KEEP_DAYS: u32 = 31;
 
 /// Runs the program with `arguments`, its own name first.
 ///
@@ -55,6 +57,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit> 
         return Err(Failure::Usage("no command; see --help".into()).into());
     };
     let options = options(matches)?;
+    check_format(name, matches, options.format)?;
     match name {
         "compute" => {
             command::compute::run(&options, &texts(matches, "table"), matches.get_flag("explain")).await
@@ -306,6 +309,20 @@ fn watched(matches: &ArgMatches) -> watch::Arguments {
         capacity: given(matches, "capacity").unwrap_or_default(),
         poll: Duration::from_secs(given(matches, "poll").unwrap_or_default()),
     }
+}
+
+/// Refuses a format that the command `name` does not have.
+fn check_format(name: &str, matches: &ArgMatches, format: Format) -> Result<()> {
+    let has = match name {
+        "explain" | "schema" => "Markdown",
+        "config" => "TOML",
+        "watch" if !matches!(format, Format::Table | Format::Json) => "lines, or objects with json",
+        _ => return Ok(()),
+    };
+    if matches.value_source("format") != Some(ValueSource::CommandLine) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("--format: `analyze {name}` prints {has}")).into())
 }
 
 /// The value of an option that not every command has.

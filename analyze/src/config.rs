@@ -12,7 +12,7 @@ use datafusion::common::ScalarValue;
 use queries::{Kind, Parameter, Table, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 /// Settings of the query engine; they change speed and memory, never results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,9 @@ impl Config {
             }
         };
         let beside = |file: &PathBuf| path.and_then(Path::parent).unwrap_or(Path::new("")).join(file);
-        config.actors_file = actors.map(Path::to_owned).or_else(|| config.actors_file.as_ref().map(beside));
+        let file = actors.map(Path::to_owned).or_else(|| config.actors_file.as_ref().map(beside));
+        // A configuration that is printed is in force wherever it is kept.
+        config.actors_file = file.map(|file| absolute(&file).unwrap_or(file));
         if let Some(file) = &config.actors_file {
             config.actors = Actors::load(file)?;
         }
@@ -180,12 +182,13 @@ impl Config {
         }
     }
 
-    /// One number for the thresholds of `table`.
+    /// One number for the thresholds that rows of `table` depend on.
     #[must_use]
     pub fn digest(&self, table: &Table) -> Digest {
         let lines: Vec<_> = table
             .parameters
             .iter()
+            .filter(|parameter| table.depends_on(parameter))
             .map(|parameter| format!("{}={}", parameter.name, self.value(table.name, parameter)))
             .collect();
         Digest::of(lines.iter().map(String::as_bytes))
@@ -241,6 +244,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_printed_names_the_file_of_actors_wherever_it_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, actors) = (folder.path().join("analyze.toml"), folder.path().join("actors.csv"));
+        std::fs::write(&actors, "party,label,note\n").expect("a file");
+        std::fs::write(&file, "actors = \"actors.csv\"").expect("a file");
+        let printed = Config::load(Some(&file), None).expect("a configuration").to_toml();
+        assert!(printed.contains(&format!("actors = {actors:?}")), "{printed}");
+    }
+
+    #[test]
     fn what_is_not_known_is_refused_with_the_nearest_name() {
         let refused = |text: &str| format!("{:#}", Config::parse(text).expect_err("must be refused"));
         assert!(refused("[visit]\ngap = 1").contains("did you mean `visits`"));
@@ -259,5 +272,7 @@ mod tests {
         let digest = |config: &Config, name| config.digest(queries::table(name).expect("a table"));
         assert_ne!(digest(&plain, "visits"), digest(&other, "visits"));
         assert_eq!(digest(&plain, "lookups"), digest(&other, "lookups"));
+        let shown = Config::parse("[daily_summaries]\nalarm = 0.01").expect("a configuration");
+        assert_eq!(digest(&plain, "daily_summaries"), digest(&shown, "daily_summaries"));
     }
 }

@@ -2,19 +2,24 @@
 //!
 //! Only footers are read here. A file whose footer cannot be read is set aside and named; it takes
 //! no part in anything. Damage behind an intact footer shows when a query reads it, and
-//! [`Dataset::set_damaged_aside`] then finds the file.
+//! [`Dataset::set_aside_after`] then finds the file.
 
 use crate::digest::Digest;
 use crate::error::Failure;
 use crate::inputs::Inputs;
+use crate::memory::TooLittle;
 use crate::plan::{Source, Tier};
 use anyhow::{Context, Result, anyhow, bail};
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use queries::Retention;
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::mem;
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +28,9 @@ use std::thread;
 /// The last bytes of a Parquet file: length of the metadata, little endian, and the magic.
 const TAIL: u64 = 8;
 const MAGIC: &[u8] = b"PAR1";
+
+/// In the folder of a captured day: it was pruned, and what is there nevertheless takes no part in anything.
+pub const PRUNED: &str = ".pruned";
 
 /// Path, day and hour of a file that was found.
 type Found = (PathBuf, Option<i32>, Option<i32>);
@@ -65,6 +73,7 @@ pub struct Dataset {
     captured: BTreeMap<&'static str, Vec<DataFile>>,
     derived: BTreeMap<&'static str, Vec<DataFile>>,
     retired: Vec<PathBuf>,
+    returned: Vec<PathBuf>,
     damaged: Vec<Damaged>,
 }
 
@@ -80,6 +89,7 @@ impl Dataset {
             captured: BTreeMap::new(),
             derived: BTreeMap::new(),
             retired: Vec::new(),
+            returned: Vec::new(),
             damaged: Vec::new(),
         };
         for table in schema::CAPTURED {
@@ -96,6 +106,22 @@ impl Dataset {
             return Err(dataset.no_data().into());
         }
         Ok(dataset)
+    }
+
+    /// Lists the dataset anew. What is known to be damaged stays aside.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn reopen(&mut self) -> Result<()> {
+        let known = mem::take(&mut self.damaged);
+        *self = Self::open(&self.root)?;
+        let is_known = |path: &Path| known.iter().any(|damaged| damaged.path == path);
+        for files in self.captured.values_mut().chain(self.derived.values_mut()) {
+            files.retain(|file| !is_known(&file.path));
+        }
+        self.damaged.retain(|damaged| !is_known(&damaged.path));
+        self.damaged.extend(known);
+        Ok(())
     }
 
     /// Takes the days of [`Retention::Raw`] tables whose queries are gone out of the dataset. Without any
@@ -128,10 +154,14 @@ impl Dataset {
         let mut files = Vec::new();
         for (name, dates) in entries(folder)? {
             let Some(day) = partition::parse_date_folder(&name) else { continue };
-            for (name, hours) in entries(&dates)? {
+            let hours = entries(&dates)?;
+            let pruned = hours.iter().any(|(name, _)| name == PRUNED);
+            for (name, hours) in hours {
                 let Some(hour) = partition::parse_hour_folder(&name) else { continue };
-                for (name, path) in entries(&hours)? {
-                    if is_data(&name) {
+                for (_, path) in entries(&hours)?.into_iter().filter(|(name, _)| is_data(name)) {
+                    if pruned {
+                        self.returned.push(path);
+                    } else {
                         files.push((path, Some(day), Some(i32::try_from(hour)?)));
                     }
                 }
@@ -225,11 +255,22 @@ impl Dataset {
     /// When one cannot be deleted.
     pub fn delete_retired(&mut self) -> Result<()> {
         for path in self.retired.drain(..) {
-            fs::remove_file(&path).with_context(|| format!("cannot delete {}", path.display()))?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot delete {}", path.display()));
+                }
+                _ => {}
+            }
             // Another program's file may keep the folder.
             let _ = path.parent().map(fs::remove_dir);
         }
         Ok(())
+    }
+
+    /// Captured files of days that were pruned, see [`PRUNED`].
+    #[must_use]
+    pub fn returned(&self) -> &[PathBuf] {
+        &self.returned
     }
 
     /// The files that were set aside.
@@ -247,8 +288,7 @@ impl Dataset {
     /// Every day of which anything is held: day tables outlive the queries they were computed from.
     #[must_use]
     pub fn held(&self) -> BTreeSet<i32> {
-        let derived = self.derived.values().flatten().filter_map(|file| file.day);
-        self.days().into_iter().chain(derived).collect()
+        self.captured.values().chain(self.derived.values()).flatten().filter_map(|file| file.day).collect()
     }
 
     /// The days held, for people: `2026-01-05 to 2026-01-07`.
@@ -263,15 +303,15 @@ impl Dataset {
         }
     }
 
-    /// Where the newest hour held ends, or the newest day when no query is held; microseconds since
-    /// 1970-01-01 UTC.
+    /// Where the newest hour held ends, or the newest day when nothing captured is held; microseconds since
+    /// 1970-01-01 UTC. An hour without a query counts, as long as something says that it was watched.
     #[must_use]
     pub fn end(&self) -> i64 {
         let hour_end = |file: &DataFile| {
             let hours = i64::from(file.hour.unwrap_or(0)) + 1;
             Some(i64::from(file.day?) * partition::DAY + hours * partition::HOUR)
         };
-        let newest = self.captured(schema::events::TABLE.name).iter().filter_map(hour_end).max();
+        let newest = self.captured.values().flatten().filter_map(hour_end).max();
         let day_end = || self.held().last().map(|day| (i64::from(*day) + 1) * partition::DAY);
         newest.or_else(day_end).unwrap_or(0)
     }
@@ -291,8 +331,12 @@ impl Dataset {
         Ok(())
     }
 
-    /// Reads every file to its end and sets those aside that fail; returns how many did.
-    pub fn set_damaged_aside(&mut self) -> usize {
+    /// Where `error` may come from damage behind an intact footer, reads every file to its end and sets those aside that
+    /// fail. Whether there are any: then it can be asked again, without them.
+    pub fn set_aside_after(&mut self, error: &anyhow::Error) -> bool {
+        if !may_be_damage(error) {
+            return false;
+        }
         let before = self.damaged.len();
         for files in self.captured.values_mut().chain(self.derived.values_mut()) {
             files.retain(|file| match read_through(&file.path) {
@@ -304,16 +348,39 @@ impl Dataset {
                 }
             });
         }
-        self.damaged.len() - before
+        self.damaged.len() > before
     }
+}
+
+/// Whether a query may have failed with `error` because of what it read, rather than of what it asked.
+fn may_be_damage(error: &anyhow::Error) -> bool {
+    let asked = |error: &DataFusionError| match error.find_root() {
+        DataFusionError::ArrowError(error, _) => matches!(
+            **error,
+            ArrowError::DivideByZero
+                | ArrowError::ArithmeticOverflow(_)
+                | ArrowError::CastError(_)
+                | ArrowError::ParseError(_)
+                | ArrowError::ComputeError(_)
+        ),
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Execution(_) => true,
+        _ => false,
+    };
+    let explained = error.is::<Failure>() || error.is::<TooLittle>();
+    !explained && !error.chain().filter_map(|cause| cause.downcast_ref()).any(asked)
 }
 
 /// The names and paths in a folder, sorted; none when the folder is missing.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot list {}", folder.display())),
     };
     let mut entries = Vec::new();

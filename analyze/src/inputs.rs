@@ -66,6 +66,17 @@ impl Inputs {
         Digest::of([self.to_string().as_bytes()])
     }
 
+    /// Whether a file `was` computed by the same rules: by this query with these thresholds, from the same tables of
+    /// `day`, on which nothing has happened since.
+    #[must_use]
+    pub fn agree(&self, was: &Self, day: i32) -> bool {
+        let of_day = |inputs: &Self| -> Vec<_> {
+            let all = inputs.read.iter().filter(|((_, of), _)| *of == Some(day));
+            all.map(|(key, digest)| (key.clone(), *digest)).collect()
+        };
+        self.query == was.query && self.config == was.config && of_day(self) == of_day(was)
+    }
+
     /// What is different here from what a file `was` computed from. What was read of a day that has
     /// `left` is not missed.
     #[must_use]
@@ -166,6 +177,15 @@ mod tests {
         assert_eq!(inputs.to_string().parse::<Inputs>().expect("inputs"), inputs);
         assert!("".parse::<Inputs>().is_err());
         assert!(format!("{inputs}captured.events").parse::<Inputs>().is_err());
+    }
+
+    #[test]
+    fn the_rules_are_the_same_while_a_day_that_is_over_looks_the_same() {
+        let now = inputs(&[(1, "a"), (2, "b")]);
+        assert!(now.agree(&inputs(&[(0, "x"), (1, "a"), (2, "less")]), 1));
+        assert!(!now.agree(&inputs(&[(1, "other"), (2, "b")]), 1));
+        assert!(!now.agree(&inputs(&[(2, "b")]), 1));
+        assert!(!now.agree(&Inputs { config: digest("another"), ..now.clone() }, 1));
     }
 
     #[test]

@@ -39,13 +39,21 @@ pub(crate) struct Job {
     pub context: SessionContext,
     /// Thresholds and, of a day, its borders.
     pub parameters: Vec<(String, ScalarValue)>,
-    /// The first day held, when the table keeps rows of what was seen before it and has a file that
-    /// `context` knows.
-    pub held_since: Option<i32>,
+    /// When the table keeps rows of what has left, and has a file that `context` knows.
+    pub left: Option<Left>,
     /// Where the file belongs.
     pub folder: PathBuf,
     /// What the file says of itself, beside its number of rows and of tests.
     pub metadata: Vec<(&'static str, String)>,
+}
+
+/// What of a table's present file may have to stay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    /// The first day held.
+    pub since: i32,
+    /// Whether rows of which a part has left may stay: what is left of them was judged by the rules of today.
+    pub in_part: bool,
 }
 
 impl Job {
@@ -59,32 +67,46 @@ impl Job {
         self.write(result).await
     }
 
-    /// `computed`, and the rows of the table's present file whose subject has left: see
-    /// [`Retention::Subjects`].
+    /// `computed`, and those rows of the table's present file that stay: see [`Retention`].
     async fn keep(&self, computed: DataFrame) -> Result<DataFrame> {
-        const LAST_SEEN: &str = "last_seen";
-        const COMPUTED: &str = "computed";
-        const LEFT: &str = "kept";
-        let Retention::Subjects(subject) = self.table.retention else { return Ok(computed) };
-        let Some(first) = self.held_since else { return Ok(computed) };
+        const NEWER: &str = "newer";
+        let Some(left) = self.left else { return Ok(computed) };
+        let (subject, gone) = match self.table.retention {
+            Retention::Subjects(subject) if left.in_part => (subject, "first_seen"),
+            Retention::Subjects(subject) | Retention::Groups(subject) => (subject, "last_seen"),
+            Retention::Days | Retention::Raw => return Ok(computed),
+        };
+        let [(_, since), _] = day_parameters(left.since);
         let before = self.context.table(format!("{}.{}", partition::DERIVED, self.table.name)).await?;
-        let [(_, since), _] = day_parameters(first);
-        let left = before.filter(col(LAST_SEEN).lt(lit(since)))?.cache().await?;
-        if left.clone().count().await? == 0 {
+        let before = before.filter(col(gone).lt(lit(since)))?.cache().await?;
+        if before.clone().count().await? == 0 {
             return Ok(computed);
         }
+        let order = order(computed.logical_plan())?;
         let computed = computed.cache().await?;
-        let of = |relation: &str, name: &str| col(format!("{relation}.{name}"));
-        let again = computed.clone().alias(COMPUTED)?;
-        let again = again.select(subject.iter().map(|name| of(COMPUTED, name)).collect::<Vec<_>>())?;
-        let same = subject
-            .iter()
-            .map(|name| binary_expr(of(LEFT, name), Operator::IsNotDistinctFrom, of(COMPUTED, name)));
-        let left = left.alias(LEFT)?.join_on(again, JoinType::LeftAnti, same)?;
-        let columns = self.table.columns.iter().map(|column| of(LEFT, column.name).alias(column.name));
-        let left = left.select(columns.collect::<Vec<_>>())?;
-        let order = subject.iter().map(|name| col(*name).sort(true, false)).collect();
-        Ok(computed.union(left)?.sort(order)?)
+        // With what a row is about in columns `side0`, `side1`, …
+        let about = |rows: &DataFrame, side: &str| -> Result<DataFrame> {
+            subject.iter().enumerate().try_fold(rows.clone(), |rows, (index, sql)| {
+                let value = rows.parse_sql_expr(sql)?;
+                Ok(rows.with_column(&format!("{side}{index}"), value)?)
+            })
+        };
+        let keys =
+            |side: &str| (0..subject.len()).map(|index| col(format!("{side}{index}"))).collect::<Vec<_>>();
+        let same = |one: &str, other: &str| {
+            let pairs = keys(one).into_iter().zip(keys(other));
+            pairs.map(|(one, other)| binary_expr(one, Operator::IsNotDistinctFrom, other)).collect::<Vec<_>>()
+        };
+        let columns = || self.table.columns.iter().map(|column| col(column.name)).collect::<Vec<_>>();
+
+        let news = about(&computed, "now")?;
+        let news = news.select([keys("now"), vec![col("last_seen").alias(NEWER)]].concat())?;
+        let again = [same("then", "now"), vec![col(NEWER).gt(col("last_seen"))]].concat();
+        let stays = about(&before, "then")?.join_on(news, JoinType::LeftAnti, again)?.cache().await?;
+        let told = about(&computed, "now")?;
+        let told =
+            told.join_on(stays.clone().select(keys("then"))?, JoinType::LeftAnti, same("now", "then"))?;
+        Ok(told.select(columns())?.union(stays.select(columns())?)?.sort(order)?)
     }
 
     /// Writes `result` beside its final name, then moves it there.

@@ -3,13 +3,15 @@
 //! A party acts as an operator, an IPv4 address or an IPv6 /64. Whatever is written of an IPv6
 //! address behind its first 64 bits is therefore dropped here.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Bits of an IPv6 address that name an operator.
 const OPERATOR_BITS: u8 = 64;
+/// Bits in front of an IPv4 address that is written as an IPv6 address (RFC 4291, 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// A network or an autonomous system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +39,15 @@ impl Party {
     }
 }
 
-/// A network of whole operators, its host bits zero.
+/// A network of whole operators, its host bits zero. IPv4 addresses written as IPv6 (`::ffff:192.0.2.0/120`) are
+/// IPv4 addresses.
 fn of_operators(network: IpNet) -> IpNet {
+    if let IpNet::V6(network) = network
+        && let (Some(address), Some(prefix)) =
+            (network.addr().to_ipv4_mapped(), network.prefix_len().checked_sub(MAPPED_BITS))
+    {
+        return Ipv4Net::new(address, prefix).map_or(network.into(), IpNet::from).trunc();
+    }
     let prefix = match network {
         IpNet::V4(network) => network.prefix_len(),
         IpNet::V6(network) => network.prefix_len().min(OPERATOR_BITS),
@@ -51,7 +60,7 @@ impl FromStr for Party {
 
     fn from_str(text: &str) -> Result<Self, NotAParty> {
         let network = text.parse::<IpNet>();
-        let network = network.or_else(|_| text.parse::<IpAddr>().map(|it| it.to_canonical().into()));
+        let network = network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         if let Ok(network) = network {
             return Ok(Self::Network(of_operators(network)));
         }
@@ -96,7 +105,8 @@ mod tests {
     fn networks_and_numbers_are_told_apart() {
         assert_eq!(written("192.0.2.7/24"), "192.0.2.0/24");
         assert_eq!(written("192.0.2.7"), "192.0.2.7/32");
-        assert_eq!(written("::ffff:192.0.2.7"), "192.0.2.7/32");
+        assert_eq!([written("::ffff:192.0.2.7"), written("::ffff:192.0.2.7/128")], ["192.0.2.7/32"; 2]);
+        assert_eq!(written("::ffff:192.0.2.7/120"), "192.0.2.0/24");
         assert_eq!([written("64496"), written("AS64496"), written("as64496")], ["AS64496"; 3]);
         for text in ["", "AS", "+5", "AS-1", "4294967296", "192.0.2.0/33", "ä15"] {
             assert!(written(text).contains(&format!("`{text}` is no address")), "{text}");

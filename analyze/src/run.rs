@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::digest::Digest;
 use crate::inputs::{Change, Inputs};
-use crate::job::{self, Job};
+use crate::job::{self, Job, Left};
 use crate::lock::Lock;
 use crate::memory::{self, TooLittle};
 use crate::plan::{Plan, Source, Tier};
@@ -19,7 +19,7 @@ use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionContext;
 use indicatif::{ProgressBar, ProgressStyle};
-use queries::{Grain, Retention, Table};
+use queries::{Grain, Table};
 use schema::{partition, version};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,8 @@ pub struct Part {
     pub table: &'static Table,
     /// The day, counted from 1970-01-01; none for a window table.
     pub day: Option<i32>,
+    /// The first day that a window table is computed from; none for all there are.
+    since: Option<i32>,
 }
 
 /// A file that there should be.
@@ -130,14 +132,14 @@ impl<'a> Runner<'a> {
             }
             if lock.is_none() {
                 lock = Some(Lock::take(dataset.root())?);
+                // Another may have had it until now, and have computed what is stale here.
+                dataset.reopen()?;
+                continue;
             }
             dataset.delete_retired()?;
             match self.work(dataset, stale).await {
-                Err(error) if error.is::<TooLittle>() || dataset.set_damaged_aside() == 0 => {
-                    return Err(error);
-                }
-                Err(_) => {}
-                Ok(()) => return Ok(done),
+                Err(error) if dataset.set_aside_after(&error) => {}
+                worked => return worked.map(|()| done),
             }
         }
     }
@@ -288,8 +290,11 @@ impl<'a> Runner<'a> {
 
     /// First and last microsecond (exclusive) that the query of `part` may read.
     fn range(&self, part: Part) -> Option<(i64, i64)> {
-        let since = i64::from(part.day?) * partition::DAY;
-        Some((since - self.config.lookback(part.table), since + partition::DAY))
+        let midnight = |day: i32| i64::from(day) * partition::DAY;
+        match part.day {
+            Some(day) => Some((midnight(day) - self.config.lookback(part.table), midnight(day + 1))),
+            None => part.since.map(|first| (midnight(first), i64::MAX)),
+        }
     }
 
     /// Whether the query of `part` may read a file of that day and hour.
@@ -372,14 +377,13 @@ impl<'a> Runner<'a> {
         let mut folder = dataset.root().join(partition::DERIVED).join(table.name);
         folder.extend(part.day.map(partition::date_folder));
         // What a file says is only understood when it has the columns of today.
-        let known = dataset.derived(table.name).iter().any(|file| file.inputs.is_some());
-        let held_since = held.first().filter(|_| known && matches!(table.retention, Retention::Subjects(_)));
-        if held_since.is_some() {
+        let was = dataset.derived(table.name).iter().find_map(|file| file.inputs.as_ref());
+        let left = part.since.zip(was).map(|(since, was)| Left { since, in_part: inputs.agree(was, since) });
+        if left.is_some() {
             let source = Source { tier: Tier::Derived, name: table.name };
             session::register_source(&context, dataset, self.config, source, |_| true)?;
         }
-        let held_since = held_since.copied();
-        Ok(Job { table, context, parameters, held_since, folder, metadata })
+        Ok(Job { table, context, parameters, left, folder, metadata })
     }
 
     /// Every gap of every sensor.
@@ -400,9 +404,11 @@ impl<'a> Runner<'a> {
 
 /// The files that `table` should have.
 fn parts(dataset: &Dataset, table: &'static Table) -> Vec<Part> {
+    let days = dataset.days();
+    let part = |day: Option<i32>, since: Option<i32>| Part { table, day, since };
     match table.grain {
-        Grain::Window => vec![Part { table, day: None }],
-        Grain::Day { .. } => dataset.days().into_iter().map(|day| Part { table, day: Some(day) }).collect(),
+        Grain::Window => vec![part(None, days.first().copied().filter(|_| table.retention.of_held_days()))],
+        Grain::Day { .. } => days.into_iter().map(|day| part(Some(day), None)).collect(),
     }
 }
 
@@ -429,7 +435,7 @@ mod tests {
             [Table { query: "SELECT label FROM user.actors", ..queries::hash_behavior_profiles::TABLE }];
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sample");
         let dataset = Dataset::open(&root).expect("the sample");
-        let part = Part { table: &TABLES[0], day: None };
+        let part = Part { table: &TABLES[0], day: None, since: None };
         let digest = |label: &str| {
             let file = tempfile::NamedTempFile::new().expect("a file");
             fs::write(file.path(), format!("party,label,note\nAS64496,{label},\n")).expect("a file");

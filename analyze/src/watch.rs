@@ -5,17 +5,20 @@
 //! tables, days before are read from the dataset. Nothing here knows a particular detector: those that
 //! have a [`Live`] take part.
 //!
+//! Which presences there were is written down hour by hour, and read when watching begins: later hours count as having
+//! those of the newest hour that is known.
+//!
 //! Memory is bounded: when more rows come in than are to be kept, the oldest of today's leave first, then
 //! the oldest days.
 
 use crate::config::Config;
-use crate::dataset::Dataset;
+use crate::dataset::{DataFile, Dataset};
 use crate::job::{day_parameters, query};
 use crate::memory;
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result};
-use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use datafusion::arrow::compute::{cast, concat_batches, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
@@ -23,7 +26,7 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::SessionContext;
 use queries::{Grain, Live, Table, functions};
-use schema::partition::DAY;
+use schema::partition::{DAY, HOUR};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
@@ -33,6 +36,8 @@ use std::time::{Duration, Instant};
 const AGAIN: Duration = Duration::from_secs(3);
 /// How long a finding that was told is remembered, in days of the rows' own time.
 const REMEMBERED: i64 = 31;
+/// Where the presences of an hour stand once it is over.
+const PRESENCES: Source = Source { tier: Tier::Captured, name: schema::presences::TABLE.name };
 
 /// Something found while it happens.
 #[derive(Clone, Debug)]
@@ -277,8 +282,12 @@ impl<'a> Watch<'a> {
         for source in closure.iter().flat_map(|table| self.plan.sources(table.name)) {
             if source.tier != Tier::Derived && known.insert(*source) {
                 self.provide(&context, history, *source, only)?;
+                if let Some(history) = history.filter(|_| *source == PRESENCES) {
+                    self.assume_presences(&context, history).await?;
+                }
             }
         }
+        let held = history.and_then(|history| history.days().first().copied()).unwrap_or(first);
         let mut parts = BTreeMap::new();
         for table in closure {
             let source = Source { tier: Tier::Derived, name: table.name };
@@ -289,6 +298,14 @@ impl<'a> Watch<'a> {
             };
             let mut parameters = self.config.bind(table);
             if table.grain == Grain::Window {
+                if held > first {
+                    let first = if table.retention.of_held_days() { held } else { first };
+                    for source in self.plan.sources(table.name) {
+                        if let Some(rows) = parts.get(source.name) {
+                            self.register_days(&context, history, *source, Some(first), rows).await?;
+                        }
+                    }
+                }
                 let rows = query(&context, table, parameters).await.map_err(&too_little)?;
                 let rows = rows.cache().await.map_err(|error| too_little(error.into()))?;
                 session::register(&context, source, rows.into_view())?;
@@ -335,6 +352,27 @@ impl<'a> Watch<'a> {
         batches.retain(|rows| rows.num_rows() > 0);
         let table = MemTable::try_new(columns, vec![batches])?;
         session::register(context, source, Arc::new(table))
+    }
+
+    /// Adds the presences of the hours that no file tells of yet.
+    async fn assume_presences(&self, context: &SessionContext, history: &Dataset) -> Result<()> {
+        let start = |file: &DataFile| Some(i64::from(file.day?) * DAY + i64::from(file.hour?) * HOUR);
+        let Some(newest) = history.captured(PRESENCES.name).iter().filter_map(start).max() else {
+            return Ok(());
+        };
+        let known = session::session(&self.config.engine())?;
+        session::register_source(&known, history, self.config, PRESENCES, |file| {
+            start(file) == Some(newest)
+        })?;
+        let known = known.table(PRESENCES.to_string()).await?.collect().await?;
+        let midnight = i64::from(self.day()) * DAY;
+        let mut all = context.table(PRESENCES.to_string()).await?;
+        for hour in ((newest + HOUR).max(midnight)..=self.newest).step_by(HOUR as usize) {
+            for rows in &known {
+                all = all.union(context.read_batch(later(rows, hour - newest)?)?)?;
+            }
+        }
+        session::register(context, PRESENCES, all.into_view())
     }
 
     /// Registers a day table: the days from `before` on that are held, and `today`.
@@ -407,6 +445,19 @@ impl<'a> Watch<'a> {
         news.sort_by(|one, other| (one.at, &one.line).cmp(&(other.at, &other.line)));
         (news, held_back)
     }
+}
+
+/// The rows of `captured.presences`, so much later.
+fn later(rows: &RecordBatch, micros: i64) -> Result<RecordBatch> {
+    let columns =
+        rows.columns().iter().map(|column| match column.as_primitive_opt::<TimestampMicrosecondType>() {
+            Some(times) => {
+                let later = times.unary::<_, TimestampMicrosecondType>(|ts| ts + micros);
+                Arc::new(later.with_timezone_opt(times.timezone())) as ArrayRef
+            }
+            None => Arc::clone(column),
+        });
+    Ok(RecordBatch::try_new(rows.schema(), columns.collect())?)
 }
 
 /// What the live query of a detector says.

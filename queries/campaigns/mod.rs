@@ -52,7 +52,7 @@ use schema::columns;
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
-    retention: Retention::Subjects(&["campaign"]),
+    retention: Retention::Groups(&["campaign"]),
     parameters: parameters! {
         /// Days on which a persistent observer is active, and asks for the same infohash. A weekend has
         /// two. Raising it finds only the most patient, and needs as many days of data.

@@ -1,11 +1,12 @@
-//! `activity(ts, party, network, window, since) → STRUCT(parties, networks, busiest, gap_squares)`: how many
+//! `activity(ts, party, network, window, since) → STRUCT(parties, networks, busiest, within, gap_squares)`: how many
 //! different ones took part in the events of a group, and how the events lie in time, in one pass that
 //! holds every event once.
 //!
 //! `parties` and `networks` are the numbers of different values at or after `since`; a network of 0 is an unknown
-//! one (as AS number it is reserved, RFC 7607) and not counted. `busiest` is `max_in_window(ts, window, since)`
-//! and `gap_squares` is `gap_squares(ts)` of the timestamps at or after `since`. A party is a BIGINT UNSIGNED, such
-//! as a `hash64`, and a network a BIGINT; `window` and `since` are constants. Events with a null take no part.
+//! one (as AS number it is reserved, RFC 7607) and not counted. `busiest` is the largest number of timestamps inside any
+//! stretch of length `window` that ends at or after `since`, `within` the same of those timestamps alone that are at or
+//! after `since`, and `gap_squares` is `gap_squares(ts)` of these. A party is a BIGINT UNSIGNED, such as a `hash64`,
+//! and a network a BIGINT; `window` and `since` are constants. Events with a null take no part.
 
 use super::gap_squares::gap_squares;
 use super::max_in_window::Busiest;
@@ -25,7 +26,8 @@ pub(super) fn function() -> AggregateUDF {
 }
 
 fn fields() -> Fields {
-    let counts = ["parties", "networks", "busiest"].map(|name| Field::new(name, DataType::Int64, false));
+    let counts =
+        ["parties", "networks", "busiest", "within"].map(|name| Field::new(name, DataType::Int64, false));
     counts.into_iter().chain([Field::new("gap_squares", DataType::Float64, false)]).collect()
 }
 
@@ -45,7 +47,7 @@ pub(super) fn different(values: impl Iterator<Item = i64>, room: &mut Vec<i64>) 
 impl FoldAll for Activity {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         let (mut times, mut room) = (Vec::new(), Vec::new());
-        let mut counts: [Vec<i64>; 3] = Default::default();
+        let mut counts: [Vec<i64>; 4] = Default::default();
         let mut squares = Vec::new();
         for numbers in groups {
             let rows: &[[i64; 3]] = numbers.as_chunks().0;
@@ -55,7 +57,8 @@ impl FoldAll for Activity {
             let since = || rows[first..].iter();
             let parties = different(since().map(|row| row[1]), &mut room);
             let networks = different(since().map(|row| row[2]).filter(|network| *network != 0), &mut room);
-            for (count, number) in counts.iter_mut().zip([parties, networks, self.0.most(&times)]) {
+            let (busiest, within) = (self.0.most(&times), self.0.most(&times[first..]));
+            for (count, number) in counts.iter_mut().zip([parties, networks, busiest, within]) {
                 count.push(number as i64);
             }
             squares.push(gap_squares(&times[first..]));
@@ -81,11 +84,11 @@ mod tests {
             let folded = activity.fold_all([group.as_slice()].into_iter()).expect("folds");
             let columns = folded.as_struct().columns().to_vec();
             let count = |column: usize| columns[column].as_primitive::<Int64Type>().value(0);
-            (count(0), count(1), count(2), columns[3].as_primitive::<Float64Type>().value(0))
+            ([0, 1, 2, 3].map(count), columns[4].as_primitive::<Float64Type>().value(0))
         };
-        assert_eq!(folded(0), (3, 2, 3, 147.0));
-        assert_eq!(folded(6), (2, 2, 3, 121.0));
-        assert_eq!(folded(7), (1, 1, 1, 0.0));
+        assert_eq!(folded(0), ([3, 2, 3, 3], 147.0));
+        assert_eq!(folded(6), ([2, 2, 3, 1], 121.0));
+        assert_eq!(folded(7), ([1, 1, 1, 1], 0.0));
     }
 
     #[test]

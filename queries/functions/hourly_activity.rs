@@ -1,8 +1,8 @@
-//! `hourly_activity(ts, presence, querier, window, since) → STRUCT(presences, busiest, hours)`: how many presences
+//! `hourly_activity(ts, presence, querier, window, since) → STRUCT(presences, busiest, within, hours)`: how many presences
 //! the events of a group reached, and how they lie in time, in one pass that holds every event once.
 //!
-//! `presences` is the number of different values at or after `since`, `busiest` is
-//! `max_in_window(ts, window, since)`, and `hours` is a list, in order of time, of every hour (UTC) with an event
+//! `presences` is the number of different values at or after `since`, `busiest` and `within` are those of
+//! [`activity`](super::activity), and `hours` is a list, in order of time, of every hour (UTC) with an event
 //! at or after `since`: its start, `hour`, and how many different `presences` and `queriers` were in it. A presence
 //! and a querier are BIGINT UNSIGNED, such as a `hash64`; a querier of 0 is an unknown one and not counted. `window`
 //! and `since` are constants. Events with a null take no part.
@@ -30,7 +30,7 @@ pub(super) fn function() -> AggregateUDF {
 
 fn fields() -> Fields {
     let hours = Field::new("hours", DataType::List(hour()), false);
-    let counts = ["presences", "busiest"].map(|name| Field::new(name, DataType::Int64, false));
+    let counts = ["presences", "busiest", "within"].map(|name| Field::new(name, DataType::Int64, false));
     counts.into_iter().chain([hours]).collect()
 }
 
@@ -49,16 +49,19 @@ struct HourlyActivity(Busiest);
 impl FoldAll for HourlyActivity {
     fn fold_all<'a>(&self, groups: impl Iterator<Item = &'a [i64]>) -> Result<ArrayRef> {
         let (mut times, mut room) = (Vec::new(), Vec::new());
-        let (mut reached, mut busiest, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut hours, mut presences, mut queriers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut reached, mut busiest, mut within) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lengths, mut hours, mut presences, mut queriers) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for numbers in groups {
             let rows: &[[i64; 3]] = numbers.as_chunks().0;
             times.clear();
             times.extend(rows.iter().map(|[ts, ..]| *ts));
-            let since = &rows[times.partition_point(|ts| *ts < self.0.since)..];
+            let first = times.partition_point(|ts| *ts < self.0.since);
+            let since = &rows[first..];
             let presence = |row: &[i64; 3]| row[1];
             reached.push(different(since.iter().map(presence), &mut room) as i64);
             busiest.push(self.0.most(&times) as i64);
+            within.push(self.0.most(&times[first..]) as i64);
             let before = hours.len();
             for rows in since.chunk_by(|one, next| one[0].div_euclid(HOUR) == next[0].div_euclid(HOUR)) {
                 hours.push(rows[0][0].div_euclid(HOUR) * HOUR);
@@ -72,7 +75,7 @@ impl FoldAll for HourlyActivity {
         let hours = Arc::new(TimestampMicrosecondArray::from(hours).with_timezone("UTC"));
         let hours = StructArray::new(hour_fields(), vec![hours, column(presences), column(queriers)], None);
         let hours = ListArray::new(hour(), OffsetBuffer::from_lengths(lengths), Arc::new(hours), None);
-        let columns = vec![column(reached), column(busiest), Arc::new(hours)];
+        let columns = vec![column(reached), column(busiest), column(within), Arc::new(hours)];
         Ok(Arc::new(StructArray::new(fields(), columns, None)))
     }
 }
@@ -95,7 +98,8 @@ mod tests {
         let counts = |column: &ArrayRef| column.as_primitive::<Int64Type>().values().to_vec();
         assert_eq!(counts(&columns[0]), [2, 0]);
         assert_eq!(counts(&columns[1]), [4, 0]);
-        let hours = columns[2].as_list::<i32>();
+        assert_eq!(counts(&columns[2]), [3, 0]);
+        let hours = columns[3].as_list::<i32>();
         assert_eq!(hours.value_offsets(), [0, 2, 2]);
         let hours = hours.values().as_struct().columns();
         assert_eq!(hours[0].as_primitive::<TimestampMicrosecondType>().values(), &[0, 3 * HOUR]);

@@ -1,14 +1,17 @@
--- Who asked is known for as long as the queries are held; what happened before has left the window.
-WITH totals AS (
+WITH first_day AS (
+    SELECT date_trunc('day', min(first_seen)) + INTERVAL '1 day' AS ends
+    FROM derived.hash_days
+),
+totals AS (
     SELECT infohash,
            sum(total_events) AS total_events,
            sum(lookup_count) AS lookup_count,
            sum(announce_count) AS announce_count,
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
-           max(busiest_window) AS busiest_window
+           max(CASE WHEN first_seen < ends THEN busiest_within_day ELSE busiest_window END) AS busiest_window
     FROM derived.hash_days
-    WHERE first_seen >= (SELECT date_trunc('day', min(first_seen)) FROM derived.pair_days)
+    CROSS JOIN first_day
     GROUP BY infohash
     HAVING sum(total_events) >= $min_events
 ),

@@ -3,7 +3,8 @@
 //! # What it measures
 //! The day's get_peers and announce_peer queries for one infohash. `busiest_window` is the largest
 //! number of them inside any stretch of `burst_window` that ends on this day; because a day also
-//! reads that much of the day before, the largest of several days is exact for all of them.
+//! reads that much of the day before, the largest of several days, `busiest_within_day` of the first of them, is exact for
+//! all of them.
 //!
 //! # Benign look-alikes
 //! Retransmissions count: these are raw queries. De-duplicated interest is in `pair_days`.
@@ -39,6 +40,8 @@ pub const TABLE: Table = Table {
         unique_asns: I64 ["ASNs"];
         /// Most events inside any `burst_window` that ends on this day.
         busiest_window: I64 ["events"];
+        /// The same of events on this day alone: `busiest_window` where the day before is not counted.
+        busiest_within_day: I64 ["events"];
         /// First query.
         first_seen: Timestamp ["µs, UTC"];
         /// Last query.

@@ -18,6 +18,7 @@ SELECT infohash,
        activity['parties'] AS unique_ips,
        activity['networks'] AS unique_asns,
        activity['busiest'] AS busiest_window,
+       activity['within'] AS busiest_within_day,
        first_seen,
        last_seen
 FROM days

@@ -35,7 +35,7 @@ use schema::columns;
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
-    retention: Retention::Subjects(&["cluster"]),
+    retention: Retention::Groups(&["cluster"]),
     parameters: parameters! {
         /// Operators that may ask for an infohash for it to count in `coordination`, as in that table. Raising
         /// it lets popular content blur the similarity.

@@ -1,4 +1,8 @@
-WITH days AS (
+WITH first_day AS (
+    SELECT date_trunc('day', min(first_seen)) + INTERVAL '1 day' AS ends
+    FROM derived.operator_days
+),
+days AS (
     SELECT operator,
            sum(raw_events) AS raw_events,
            sum(raw_events + flood_events) AS total_queries,
@@ -12,9 +16,10 @@ WITH days AS (
            max(most_presence_share) AS most_presence_share,
            max(sample_presences) AS sample_presences,
            max(presences_hit) AS most_presences_a_day,
-           max(busiest_window) AS busiest_window,
+           max(CASE WHEN first_seen < ends THEN busiest_within_day ELSE busiest_window END) AS busiest_window,
            max(querier_ids) AS querier_ids
     FROM derived.operator_days
+    CROSS JOIN first_day
     GROUP BY operator
 ),
 pairs AS (

@@ -45,7 +45,7 @@ use schema::columns;
 
 /// See the module.
 pub const TABLE: Table = Table {
-    retention: Retention::Subjects(&["prefix", "shared_bits"]),
+    retention: Retention::Groups(&["prefix", "shared_bits"]),
     parameters: parameters! {
         /// Infohashes of a group. Raising it asks for larger groups, which need fewer bits in
         /// common. At least 2.

@@ -50,7 +50,7 @@
 //! # Limits
 //! A pair whose lookups seldom reach us shows gaps that are multiples of its real interval. A visit that
 //! goes on after midnight counts as solo when its part before midnight is a single lookup. Visits
-//! leave with the raw events; what is left of a pair is judged anew.
+//! leave with the raw events: a pair stays as it was judged, until it comes again and is judged by what is held.
 //!
 //! # References
 //! * BEP 5, DHT Protocol: what a client sends when it looks up and announces an infohash.
@@ -65,7 +65,7 @@ use schema::columns;
 /// See the module.
 pub const TABLE: Table = Table {
     grain: Grain::Window,
-    retention: Retention::Subjects(&["kind", "operator", "infohash", "first_seen"]),
+    retention: Retention::Subjects(&["operator", "infohash", "CASE WHEN infohash IS NULL THEN last_seen END"]),
     families: Some("CASE WHEN kind = 'CROSS_HASH' THEN 'for lists' ELSE 'for a clock' END"),
     parameters: parameters! {
         /// Visits that a schedule needs by rule. Three are the fewest that have two intervals to compare.

@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 const RUNS: usize = 5;
 /// Runs of what computes: the files are the same each time, whatever was computed before.
 const FEW: usize = 3;
+/// The smallest pool in which everything has to be computed.
+const SMALL_POOL: &str = "512MiB";
 /// How many days late an hour comes.
 const LATE: usize = 7;
 /// Every infohash gets a profile, however few asked for it.
 const EVERYONE: &str = "[hash_behavior_profiles]\nmin_events = 1\n";
 
-/// Prints the figures of a month.
-pub fn measure(size: Size) -> Result<()> {
+/// Prints the figures of a month, and gives back what everything from nothing costs.
+pub fn measure(size: Size) -> Result<Run> {
     let data = month::copy(size)?;
     let root = data.path().to_str().context("a path in UTF-8")?;
     let compute = || analyze(&["compute", "--data", root]);
@@ -32,8 +34,16 @@ pub fn measure(size: Size) -> Result<()> {
     });
     let late = late.context("fewer days than an hour can be late")?;
 
-    let full = compute()?;
+    let from_nothing = |more: &[&str]| {
+        several(FEW, &|| {
+            let _ = fs::remove_dir_all(data.path().join("derived"));
+            analyze(&[&["compute", "--data", root], more].concat())
+        })
+    };
+    let little = from_nothing(&["--memory", SMALL_POOL])?;
+    let full = from_nothing(&[])?;
     line(size, "from_nothing", &full, &full);
+    line(size, &format!("from_nothing_in_{SMALL_POOL}"), &little, &full);
     line(size, "nothing_new", &several(RUNS, &compute)?, &full);
     line(size, "report", &several(RUNS, &|| analyze(&["report", "--data", root]))?, &full);
     for (flag, table, column, by) in [
@@ -64,7 +74,15 @@ pub fn measure(size: Size) -> Result<()> {
         }
         line(size, name, &median(runs), &full);
     }
-    Ok(())
+    Ok(full)
+}
+
+/// Prints how much more `large` costs than `small`.
+pub fn growth((large, much): &(Size, Run), (small, little): &(Size, Run)) {
+    let (time, memory) = (much.seconds / little.seconds, much.resident / little.resident);
+    let (large, small) = (large.name, small.name);
+    println!("bench {large}_growth {:.1} s ratio {time:.2} vs {small}", much.seconds);
+    println!("bench {large}_growth_memory {:.0} MiB ratio {memory:.2} vs {small}", much.resident);
 }
 
 /// Prints what one table of profiles costs.

@@ -6,8 +6,8 @@
 //!
 //! * `views`: what an answer costs once everything is computed, on the sample of the repository.
 //! * `5m`, `50m`: what computing costs on a simulated month of 5 and of 50 million events: from nothing,
-//!   without anything new, with one more hour, and with an hour that came a week late; and what is asked
-//!   of it then: a report, one infohash, one operator, the profiles.
+//!   in little memory, without anything new, with one more hour, and with an hour that came a week late; and
+//!   what is asked of it then: a report, one infohash, one operator, the profiles. Of both together, the growth.
 //! * `profiles-5m`, `profiles-50m`: profiles from the raw queries of that month, beside DuckDB and Polars;
 //!   `TELESCOPE_PYTHON` names a Python that has both.
 //! * `worst-5m`, `worst-50m`: that month with half its queries for one infohash, or from one address, or all for
@@ -42,9 +42,13 @@ fn main() -> Result<()> {
     if named("views") {
         views::measure()?;
     }
+    let mut smaller = None;
     for size in [SMALL, LARGE] {
         if named(size.name) {
-            incremental::measure(size)?;
+            let full = (size, incremental::measure(size)?);
+            if let Some(smaller) = smaller.replace(full.clone()) {
+                incremental::growth(&full, &smaller);
+            }
         }
     }
     for size in [SMALL, LARGE] {

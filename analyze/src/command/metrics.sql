@@ -10,7 +10,7 @@ ORDER BY sensor
 
 -- section: On average
 SELECT sensor,
-       count(*) AS minutes,
+       count(*) AS samples,
        avg(cpu_percent) AS cpu_percent,
        max(cpu_percent) AS most_cpu_percent,
        avg(memory_mb) AS memory_mb,

@@ -53,6 +53,13 @@ fn close(dataset: &Dataset) -> Exit {
             );
         }
     }
+    if let Some(one) = dataset.returned().first() {
+        eprintln!(
+            "analyze: left out {} files of days that were pruned, such as {}: `analyze prune` deletes them",
+            dataset.returned().len(),
+            one.display()
+        );
+    }
     for damaged in dataset.damaged() {
         eprintln!(
             "analyze: skipped {}: {}; copy it from the sensor again or delete it",

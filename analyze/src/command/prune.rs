@@ -1,9 +1,13 @@
 //! `analyze prune`: deletes the oldest days of queries from a laptop's copy, once everything that can be
 //! learnt from them stands in the derived tables.
+//!
+//! A day that was pruned keeps its folder, with a mark in it ([`PRUNED`]). What a sensor still has comes back with the
+//! next copy, and perhaps not all of it: under the mark it takes no part in anything, so that numbers that
+//! were computed from the whole day stay.
 
 use super::{close, show};
 use crate::cli::Options;
-use crate::dataset::{DataFile, Dataset};
+use crate::dataset::{DataFile, Dataset, PRUNED};
 use crate::error::{Exit, Failure};
 use crate::report::{Report, Section};
 use crate::run::Runner;
@@ -16,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Tables whose days are deleted. The others are small and say what the sensors were: they stay.
-const PRUNED: [&str; 3] =
+const TABLES: [&str; 3] =
     [schema::events::TABLE.name, schema::floods::TABLE.name, system_metrics::TABLE.name];
 
 /// One day of one captured table.
@@ -27,7 +31,7 @@ struct Day {
     bytes: u64,
 }
 
-/// Brings every derived table up to date, deletes what is older than the newest `keep` days, and lets
+/// Brings every derived table up to date, deletes what is older than the newest `keep` days held, and lets
 /// the derived tables follow. With `dry_run`, only shows what would go.
 ///
 /// # Errors
@@ -36,10 +40,11 @@ struct Day {
 pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     let mut dataset = Dataset::open(&options.data)?;
     let days = dataset.days();
-    let newest = *days.last().ok_or_else(|| Failure::NoData("no query is held".to_owned()))?;
-    let first_kept = newest.saturating_add(1).saturating_sub_unsigned(keep);
+    let first_held = days.first().ok_or_else(|| Failure::NoData("no query is held".to_owned()))?;
+    let first_kept = *days.iter().nth_back(keep as usize - 1).unwrap_or(first_held);
     let old = old(&dataset, first_kept);
     let rows = listing(&old)?;
+    let returned = dataset.returned().len();
     let wanted: BTreeSet<&str> = queries::TABLES.iter().map(|table| table.name).collect();
     let runner = Runner::new(&options.config)?;
     if !dry_run {
@@ -47,29 +52,31 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
         runner.compute(&mut dataset, &wanted).await?;
     }
     // Damage behind an intact footer shows only when a file is read.
-    let spoilt = spoilt(&dataset, &old);
+    let stay = stay(&dataset, &old)?;
     if !dry_run {
-        for folder in old.keys().filter(|folder| !spoilt.contains(folder.as_path())) {
-            fs::remove_dir_all(folder).with_context(|| format!("cannot delete {}", folder.display()))?;
+        for path in dataset.returned() {
+            fs::remove_file(path).with_context(|| format!("cannot delete {}", path.display()))?;
+        }
+        for folder in old.keys().filter(|folder| !stay.contains_key(folder.as_path())) {
+            empty(folder).with_context(|| format!("cannot delete {}", folder.display()))?;
         }
         dataset = Dataset::open(&options.data)?;
         runner.compute(&mut dataset, &wanted).await?;
     }
-    let whole = old.iter().filter(|(folder, _)| !spoilt.contains(folder.as_path()));
+    let whole = old.iter().filter(|(folder, _)| !stay.contains_key(folder.as_path()));
     let bytes: u64 = whole.map(|(_, (_, _, day))| day.bytes).sum();
-    let (kept, from) = (newest - first_kept + 1, partition::date_text(first_kept));
+    let from = partition::date_text(first_kept);
     let mut notes = vec![match (old.is_empty(), dry_run) {
-        (true, _) => format!("Nothing is older than the newest {kept} days, {from} and later."),
+        (true, _) => format!("Nothing is older than the newest {keep} days held, {from} and later."),
         (false, true) => {
             format!("{bytes} bytes would be deleted; {from} and later would stay. Nothing was changed.")
         }
         (false, false) => format!("Deleted {bytes} bytes; {from} and later stay."),
     }];
-    notes.extend(
-        spoilt.iter().map(|folder| {
-            format!("{} stays: it has damaged files, which no table has seen.", folder.display())
-        }),
-    );
+    if returned > 0 && !dry_run {
+        notes.push(format!("Deleted {returned} files of pruned days that had come back."));
+    }
+    notes.extend(stay.iter().map(|(folder, why)| format!("{} stays: {why}.", folder.display())));
     show(options, &Report { sections: vec![Section::whole("", rows)], notes })?;
     Ok(close(&dataset))
 }
@@ -77,7 +84,7 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
 /// The folders of days before `first_kept`, with table, day and what is in them.
 fn old(dataset: &Dataset, first_kept: i32) -> BTreeMap<PathBuf, (&'static str, i32, Day)> {
     let mut folders = BTreeMap::new();
-    for table in PRUNED {
+    for table in TABLES {
         let place = dataset.root().join(partition::CAPTURED).join(table);
         let old = |file: &&DataFile| file.day.is_some_and(|day| day < first_kept);
         for file in dataset.captured(table).iter().filter(old) {
@@ -92,10 +99,36 @@ fn old(dataset: &Dataset, first_kept: i32) -> BTreeMap<PathBuf, (&'static str, i
     folders
 }
 
-/// Those of the folders with files that could not be read.
-fn spoilt<'a>(dataset: &Dataset, old: &'a BTreeMap<PathBuf, (&'static str, i32, Day)>) -> BTreeSet<&'a Path> {
-    let damaged = |folder: &&PathBuf| dataset.damaged().iter().any(|file| file.path.starts_with(folder));
-    old.keys().filter(damaged).map(PathBuf::as_path).collect()
+/// Those of the folders with files that no table has seen, and why.
+fn stay<'a>(
+    dataset: &Dataset,
+    old: &'a BTreeMap<PathBuf, (&'static str, i32, Day)>,
+) -> Result<BTreeMap<&'a Path, &'static str>> {
+    let now = Dataset::open(dataset.root())?;
+    let why = |folder: &Path, table: &str| {
+        if dataset.damaged().iter().any(|file| file.path.starts_with(folder)) {
+            return Some("it has damaged files, which no table has seen");
+        }
+        let seen = |file: &DataFile| dataset.captured(table).iter().any(|other| other.digest == file.digest);
+        let mut files = now.captured(table).iter().filter(|file| file.path.starts_with(folder));
+        (!files.all(seen)).then_some("files have come in meanwhile; prune again")
+    };
+    Ok(old.iter().filter_map(|(folder, (table, ..))| Some((folder.as_path(), why(folder, table)?))).collect())
+}
+
+/// Deletes what is in the folder of a day, under a mark that keeps what is left of it, and what comes back, out of
+/// everything.
+fn empty(folder: &Path) -> Result<()> {
+    fs::write(folder.join(PRUNED), "")?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != PRUNED {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// One row a folder.

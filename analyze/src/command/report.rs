@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
 use crate::memory::{self, TooLittle};
 use crate::plan::{self, Source, Tier};
-use crate::report::{self, Report, Rows, SIGNIFICANT, Section};
+use crate::report::{self, List, Report, Rows, SIGNIFICANT, Section};
 use crate::run::Runner;
 use crate::session;
 use anyhow::{Context, Result};
@@ -78,19 +78,36 @@ fn queries(options: &Options, chosen: &[Chosen]) -> Vec<Query> {
 /// derived file cannot be written.
 pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Option<&str>) -> Result<Exit> {
     let mut dataset = Dataset::open(&options.data)?;
-    let days = options.period.days(&dataset)?;
+    let report = loop {
+        match report(options, &mut dataset, &queries, nothing).await {
+            Err(error) if dataset.set_aside_after(&error) => {}
+            report => break report?,
+        }
+    };
+    show(options, &report)?;
+    Ok(close(&dataset))
+}
+
+/// The answers to `queries` from what can be read of the dataset.
+async fn report(
+    options: &Options,
+    dataset: &mut Dataset,
+    queries: &[Query],
+    nothing: Option<&str>,
+) -> Result<Report> {
+    let days = options.period.days(dataset)?;
     let mut wanted = BTreeSet::new();
-    for query in &queries {
+    for query in queries {
         wanted.extend(plan::sources(query.section.sql).with_context(|| query.section.title)?);
     }
     let context = session::session(&options.config.engine())?;
-    Runner::new(&options.config)?.provide(&context, &mut dataset, &wanted, days.as_ref()).await?;
+    Runner::new(&options.config)?.provide(&context, dataset, &wanted, days.as_ref()).await?;
     // Many views look up few rows: the columns of all others are not decoded then. Detectors keep most rows, and
     // would take 6 % longer.
     context.sql("SET datafusion.execution.parquet.pushdown_filters = true").await?;
 
     let engine = options.config.engine();
-    let answers = stream::iter(&queries).map(|query| rows(&context, query)).buffered(engine.threads);
+    let answers = stream::iter(queries).map(|query| rows(&context, query)).buffered(engine.threads);
     let answers: Vec<_> = answers.collect().await;
     let mut report = Report::default();
     for (query, answer) in queries.iter().zip(answers) {
@@ -104,7 +121,9 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         };
         let all = match answer.map_err(explained) {
             // What finds no room beside others may find it alone.
-            Err(error) if error.is::<TooLittle>() => rows(&context, query).await.map_err(explained)?,
+            Err(error) if error.is::<TooLittle>() && engine.threads.min(queries.len()) > 1 => {
+                rows(&context, query).await.map_err(explained)?
+            }
             answer => answer?,
         };
         report.sections.push(Section { grid, ..Section::of(section.title, &all, chosen)? });
@@ -123,8 +142,7 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
         let (first, last) = (date_text(*days.start()), date_text(*days.end()));
         report.notes.push(format!("Computed from whole days, {first} to {last} (UTC)."));
     }
-    show(options, &report)?;
-    Ok(close(&dataset))
+    Ok(report)
 }
 
 /// Runs a query in a task of its own, so that several go side by side.
@@ -177,10 +195,10 @@ async fn tested(options: &Options, context: &SessionContext, source: Source) -> 
     Ok((!families.is_empty()).then(|| line(families.join(", "))))
 }
 
-/// Refuses to sort by a column that no section has, and notes lists that no section can follow.
+/// Refuses to sort by a column that no section has, and notes the sections that cannot follow a list.
 fn check_columns(options: &Options, report: &mut Report) -> Result<()> {
     let tables = report.sections.iter().filter(|section| section.grid.is_none());
-    let schemas: Vec<_> = tables.map(|section| section.rows.schema()).collect();
+    let schemas: Vec<_> = tables.clone().map(|section| section.rows.schema()).collect();
     let columns: BTreeSet<&str> =
         schemas.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name().as_str())).collect();
     if let Some(sort) = &options.rows.sort
@@ -190,12 +208,22 @@ fn check_columns(options: &Options, report: &mut Report) -> Result<()> {
         return Err(Failure::Usage(format!("--sort: no column `{}`; there are {known}", sort.column)).into());
     }
     for name in options.rows.judged_by() {
-        if !columns.contains(name) {
-            report.notes.push(format!(
-                "No section has a column `{name}`: entries of --hide and --only that are compared with it do \
-                 nothing here."
-            ));
-        }
+        // Totals are about nobody, and lists change none.
+        let about = |section: &&Section, names: &[&str]| {
+            names.iter().any(|name| section.rows.column_by_name(name).is_some())
+        };
+        let lack =
+            tables.clone().filter(|section| about(section, &List::COLUMNS) && !about(section, &[name]));
+        let lack: Vec<_> = lack.map(|section| format!("`{}`", section.title)).collect();
+        let place = match (columns.contains(name), lack.is_empty()) {
+            (false, _) => "any section".to_owned(),
+            (true, false) => lack.join(", "),
+            (true, true) => continue,
+        };
+        report.notes.push(format!(
+            "There is no column `{name}` in {place}: entries of --hide and --only that are compared with it do \
+             nothing there."
+        ));
     }
     Ok(())
 }

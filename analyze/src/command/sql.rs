@@ -5,7 +5,7 @@ use super::{close, show};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
-use crate::memory::{self, TooLittle};
+use crate::memory;
 use crate::plan;
 use crate::report::{self, Report, Section};
 use crate::session;
@@ -20,17 +20,14 @@ pub async fn run(options: &Options, query: &str) -> Result<Exit> {
     small_pages();
     let mut dataset = Dataset::open(&options.data)?;
     let section = loop {
-        match answer(options, &dataset, query).await {
+        let error = match answer(options, &dataset, query).await {
             Ok(section) => break section,
-            Err(error) => {
-                let sources = plan::sources(query).unwrap_or_default();
-                let error =
-                    memory::explain(error, &options.config.engine(), "the query", dataset.files(&sources));
-                let explained = error.is::<Failure>() || error.is::<TooLittle>();
-                if explained || dataset.set_damaged_aside() == 0 {
-                    return Err(error);
-                }
-            }
+            Err(error) => error,
+        };
+        let sources = plan::sources(query).unwrap_or_default();
+        let error = memory::explain(error, &options.config.engine(), "the query", dataset.files(&sources));
+        if !dataset.set_aside_after(&error) {
+            return Err(error);
         }
     };
     show(options, &Report { sections: vec![section], notes: vec![] })?;

@@ -4,7 +4,7 @@ use crate::cli::Options;
 use crate::dataset::{DataFile, Dataset};
 use crate::error::{Exit, Failure};
 use crate::plan::{Source, Tier};
-use crate::report::Format;
+use crate::report::{Format, escaped};
 use crate::run::Runner;
 use crate::session;
 use crate::watch::{Finding, Watch};
@@ -85,8 +85,9 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
         let history = history.ok_or_else(|| {
             Failure::NoData(format!("there is no captured file below {}", options.data.display()))
         })?;
-        let today = (history.end() - 1).div_euclid(DAY);
-        recall(&mut watch, options, history, i32::try_from(today)?, i64::MAX).await?;
+        if let Some(today) = history.days().last() {
+            recall(&mut watch, options, history, *today, i64::MAX).await?;
+        }
         first = false;
     }
     let (sender, mut rows) = mpsc::channel(WAITING);
@@ -346,7 +347,7 @@ impl Printer {
     async fn tell(&mut self, findings: &[Finding]) -> Result<()> {
         for finding in findings {
             let line = match self.format {
-                Format::Json => object(finding)?.to_string(),
+                Format::Json => escaped(&object(finding)?.to_string()),
                 _ => format!("{} {}", clock(finding.at), finding.line),
             };
             if self.lines.send(line).await.is_err() {

@@ -6,7 +6,8 @@ use anyhow::Result;
 use datafusion::arrow::csv::WriterBuilder;
 use std::io::Write;
 
-pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
+/// Writes them for programs, or as a `terminal` may show them.
+pub(super) fn write(sections: &[Section], terminal: bool, out: &mut Vec<u8>) -> Result<()> {
     for (index, section) in sections.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -15,7 +16,7 @@ pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
             let footer = section.footer().map_or_else(String::new, |footer| format!(" ({footer})"));
             writeln!(out, "# {}{footer}", section.title)?;
         }
-        let rows = text::flat(&section.rows)?;
+        let rows = text::flat(&section.rows, terminal)?;
         WriterBuilder::new().with_header(true).build(&mut *out).write(&rows)?;
     }
     Ok(())

@@ -28,10 +28,11 @@ pub(super) fn render(section: &Section, legend: &str, colour: bool) -> Result<St
         cells.entry(rows.value(index)).or_default().insert(columns.value(index), level);
     }
     let width = cells.values().filter_map(|row| row.keys().next_back()).max().map_or(0, |last| last + 1);
+    let height = cells.keys().next_back().map_or(0, |last| last + 1);
     let mut picture = String::new();
-    for row in cells.values() {
+    for row in 0..height {
         for column in 0..width {
-            match row.get(&column) {
+            match cells.get(&row).and_then(|row| row.get(&column)) {
                 Some(&level) => picture.push_str(&paint(level, colour)),
                 None => picture.push(' '),
             }
@@ -79,6 +80,8 @@ mod tests {
         let section = section(&[(1, 2, 9), (0, 0, 0), (0, 2, 1), (1, 1, 3)]);
         let picture = render(&section, "few, some", false).expect("a picture");
         assert_eq!(picture, ". :\n *#\n. few   : some");
+        let apart = render(&self::section(&[(0, 0, 0), (2, 0, 1)]), "few", false).expect("a picture");
+        assert_eq!(apart, ".\n\n:\n. few");
         let coloured = render(&section, "few", true).expect("a picture");
         assert!(coloured.contains("\u{1b}[31m#\u{1b}[0m"), "{coloured:?}");
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::json::writer::{JsonArray, WriterBuilder};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::io::Write;
 
 pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
@@ -23,9 +24,21 @@ pub(super) fn write(sections: &[Section], out: &mut Vec<u8>) -> Result<()> {
             })
             .collect::<Result<Value>>()?,
     };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)?;
+    writeln!(out, "{}", escaped(&serde_json::to_string_pretty(&document)?))?;
     Ok(())
+}
+
+/// A document in which those control characters are escaped too that JSON lets pass: a terminal must not obey them.
+pub fn escaped(document: &str) -> String {
+    let mut text = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c.is_control() && c != '\n' {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 fn rows(batch: &RecordBatch) -> Result<Value> {

@@ -11,6 +11,7 @@ mod rows;
 mod table;
 mod text;
 
+pub use json::escaped;
 pub use rows::{List, Rows, SIGNIFICANT, Sort, infohash};
 
 use anyhow::Result;
@@ -18,7 +19,7 @@ use clap::ValueEnum;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::dataframe::DataFrame;
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::sync::Arc;
 
 /// How results are written.
@@ -126,7 +127,7 @@ pub fn write(format: Format, report: &Report, out: &mut dyn Write) -> Result<()>
     match format {
         Format::Table => table::write(report, &mut text)?,
         Format::Json => json::write(&report.sections, &mut text)?,
-        Format::Csv => csv::write(&report.sections, &mut text)?,
+        Format::Csv => csv::write(&report.sections, stdout().is_terminal(), &mut text)?,
         Format::Markdown => markdown::write(report, &mut text)?,
     }
     out.write_all(&text)?;
@@ -138,4 +139,33 @@ pub fn write(format: Format, report: &Report, out: &mut dyn Write) -> Result<()>
 #[must_use]
 pub fn colour() -> bool {
     anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, StringArray};
+
+    #[test]
+    fn terminals_get_no_control_characters_in_any_format() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["get\u{1b}[31m_peers\u{7f}\u{9b}2J"]));
+        let rows = RecordBatch::try_from_iter([("method", texts)]).expect("a batch");
+        let report = Report { sections: vec![Section::whole("", rows)], notes: vec![] };
+        let mut written: Vec<(Format, Vec<u8>)> = Vec::new();
+        for format in [Format::Table, Format::Json, Format::Markdown] {
+            let mut text = Vec::new();
+            write(format, &report, &mut text).expect("text");
+            written.push((format, text));
+        }
+        let mut shown = Vec::new();
+        csv::write(&report.sections, true, &mut shown).expect("text");
+        written.push((Format::Csv, shown));
+        for (format, text) in written {
+            let text = String::from_utf8(text).expect("UTF-8");
+            assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{format:?}: {text:?}");
+        }
+        let mut raw = Vec::new();
+        csv::write(&report.sections, false, &mut raw).expect("text");
+        assert!(raw.contains(&0x1b), "programs get what there is");
+    }
 }

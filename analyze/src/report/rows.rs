@@ -63,11 +63,11 @@ impl Rows {
         }
     }
 
-    /// The columns by which rows are hidden or shown.
+    /// The columns by which rows are hidden or shown, the first of each kind of entry.
     #[must_use]
     pub fn judged_by(&self) -> BTreeSet<&'static str> {
-        let only = self.only.iter().flat_map(List::columns);
-        self.hide.columns().into_iter().chain(only).collect()
+        let entries = self.hide.0.iter().chain(self.only.iter().flat_map(|only| &only.0));
+        entries.filter_map(|entry| entry.columns().first().copied()).collect()
     }
 }
 
@@ -122,6 +122,9 @@ enum Entry {
 }
 
 impl List {
+    /// The columns by which a row is about somebody or something.
+    pub const COLUMNS: [&str; 5] = ["operator", "partner", "asn", "infohash", "country"];
+
     /// Reads entries as they are given on the command line: an address, a network, an AS number, an
     /// infohash, a country, or `@FILE` with one of these a line and comments behind `#`.
     ///
@@ -154,7 +157,7 @@ impl List {
 
     /// The columns that the entries are compared with.
     fn columns(&self) -> BTreeSet<&'static str> {
-        self.0.iter().map(Entry::column).collect()
+        self.0.iter().flat_map(Entry::columns).copied().collect()
     }
 
     /// For every row, whether an entry names what it is about.
@@ -165,7 +168,7 @@ impl List {
             let values = readable(&batch.project(&[index])?)?;
             for (row, matched) in matches.iter_mut().enumerate() {
                 let value = cell(values.column(0), row)?;
-                *matched |= self.0.iter().any(|entry| entry.column() == name && entry.names(&value));
+                *matched |= self.0.iter().any(|entry| entry.columns().contains(&name) && entry.names(&value));
             }
         }
         Ok(matches.into())
@@ -173,12 +176,13 @@ impl List {
 }
 
 impl Entry {
-    fn column(&self) -> &'static str {
+    /// A row about two operators is one about each of them.
+    fn columns(&self) -> &'static [&'static str] {
         match self {
-            Self::Party(Party::Network(_)) => "operator",
-            Self::Party(Party::Asn(_)) => "asn",
-            Self::Infohash(_) => "infohash",
-            Self::Country(_) => "country",
+            Self::Party(Party::Network(_)) => &["operator", "partner"],
+            Self::Party(Party::Asn(_)) => &["asn"],
+            Self::Infohash(_) => &["infohash"],
+            Self::Country(_) => &["country"],
         }
     }
 
@@ -261,6 +265,20 @@ mod tests {
         assert_eq!(hiding(&["AS64496"]), [1, 2]);
         assert_eq!(hiding(&[&HASH.to_uppercase()]), [0, 2, 3]);
         assert_eq!(hiding(&["de", "198.51.100.1"]), [1]);
+    }
+
+    #[test]
+    fn a_pair_is_about_both_of_its_operators() {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("operator", Arc::new(StringArray::from(vec!["192.0.2.1", "192.0.2.2"]))),
+            ("partner", Arc::new(StringArray::from(vec!["192.0.2.3", "192.0.2.4"]))),
+        ];
+        let pairs = RecordBatch::try_from_iter(columns).expect("a batch");
+        let left = |rows: &Rows| rows.choose(&pairs).expect("rows").num_rows();
+        for address in ["192.0.2.1", "192.0.2.3"] {
+            assert_eq!(left(&Rows { hide: list(&[address]), ..Rows::default() }), 1);
+            assert_eq!(left(&Rows { only: Some(list(&[address])), ..Rows::default() }), 1);
+        }
     }
 
     #[test]

@@ -28,15 +28,17 @@ pub(super) fn readable(batch: &RecordBatch) -> Result<RecordBatch> {
     })
 }
 
-/// The batch with its columns of lists as text, for formats that have no lists.
-pub(super) fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
-    map_columns(batch, |column| match column.data_type() {
-        DataType::List(_) => {
-            let texts: Result<StringArray> =
-                (0..column.len()).map(|row| cell(column, row).map(Some)).collect();
-            Ok(Some(Arc::new(texts?) as ArrayRef))
+/// The batch with its columns of lists as text, for formats that have no lists; for a `terminal`, all text as
+/// [`cell`] shows it.
+pub(super) fn flat(batch: &RecordBatch, terminal: bool) -> Result<RecordBatch> {
+    map_columns(batch, |column| {
+        let ty = column.data_type();
+        if !matches!(ty, DataType::List(_)) && !(terminal && ty.is_string()) {
+            return Ok(None);
         }
-        _ => Ok(None),
+        let shown = |row| (!column.is_null(row)).then(|| cell(column, row)).transpose();
+        let texts: Result<StringArray> = (0..column.len()).map(shown).collect();
+        Ok(Some(Arc::new(texts?) as ArrayRef))
     })
 }
 
