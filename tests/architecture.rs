@@ -1,6 +1,7 @@
 //! The invariants that are about what is absent.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,6 +21,28 @@ fn capture_links_no_query_engine() {
     let tree = tree(&["--package", "capture", "--edges", "normal"]);
     assert!(tree.contains("parquet v"), "cargo tree lists what capture links");
     assert!(!tree.contains("datafusion"), "{tree}");
+}
+
+/// The only sockets are of datagrams: what has no name in the sources is never opened.
+#[test]
+fn capture_knows_no_tcp() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../capture/src")];
+    let mut datagrams = false;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(&path).expect("UTF-8");
+            for stream in ["Tcp", "IPPROTO_TCP", "SockType::Stream", "SOCK_STREAM"] {
+                assert!(!source.contains(stream), "{} says {stream}", path.display());
+            }
+            datagrams |= source.contains("SockType::Datagram");
+        }
+    }
+    assert!(datagrams, "sockets are made elsewhere");
 }
 
 #[test]

@@ -353,6 +353,8 @@ fn what_there_is_no_data_on_has_an_exit_code_of_its_own() {
     let path = empty.path().to_str().expect("UTF-8");
     let said = refusal("analyze", &["report", "--data", path], NO_DATA);
     assert!(said.contains("no captured file") && said.contains(path) && said.contains("--data"), "{said}");
+    let said = refusal("analyze", &["watch", "--data", path], NO_DATA);
+    assert!(said.contains("no captured file") && said.contains(path), "{said}");
 
     let said = refusal("analyze", &["report", "--data", "/nonexistent"], NO_DATA);
     assert!(said.contains("/nonexistent is not a directory"), "{said}");

@@ -16,5 +16,6 @@ mod parameters;
 mod readers;
 mod sample;
 mod simulation;
+mod versions;
 mod views;
 mod watch;

@@ -11,15 +11,53 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
-/// What the detectors that take part say, by table, with their thresholds filled in.
-fn live() -> impl Iterator<Item = (&'static str, String)> {
-    queries::TABLES.iter().filter_map(|table| {
+/// How long a program may take for what it does within seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The name of every finding of a table, with what is said of it.
+type Said = BTreeMap<String, String>;
+
+/// What the tables of the dataset at `path` say of what went on after `since`, by table.
+fn computed(path: &str, since: &str) -> BTreeMap<&'static str, Said> {
+    answer("analyze", &["compute", "--data", path]);
+    let detectors = queries::TABLES.iter().filter_map(|table| Some((table, table.live?)));
+    let said = detectors.map(|(table, live)| {
         let bind = |sql: String, parameter: &Parameter| {
             sql.replace(&format!("${}", parameter.name), &parameter.default.to_string())
         };
-        Some((table.name, table.parameters.iter().fold(table.live?.sql.to_owned(), bind)))
-    })
+        let sql = table.parameters.iter().fold(live.sql.to_owned(), bind);
+        let sql = format!("SELECT finding, line FROM ({sql}) WHERE at >= TIMESTAMP '{since}'");
+        let rows = answer("analyze", &["sql", &sql, "--data", path, "--format", "json"]);
+        let rows: Value = serde_json::from_str(&rows).expect("JSON");
+        let rows = rows.as_array().expect("rows").iter();
+        let said: Said = rows.map(|row| (text(row, "finding"), text(row, "line"))).collect();
+        (table.name, said)
+    });
+    said.collect()
+}
+
+/// What is told of a finding last is what `wanted` says of it, and nothing is told that it does not say.
+fn is_what_was_told(told: &[Value], wanted: &BTreeMap<&'static str, Said>) {
+    for (table, wanted) in wanted {
+        let mut said = Said::new();
+        for row in told.iter().filter(|row| row["table"] == *table) {
+            match row["over"] == true {
+                true => said.remove(&text(row, "finding")),
+                false => said.insert(text(row, "finding"), text(row, "line")),
+            };
+        }
+        println!("watch: {table}: {} findings, {} lines", said.len(), told.len());
+        for (finding, line) in wanted {
+            assert_eq!(said.get(finding), Some(line), "{table}: {finding}");
+        }
+        for finding in said.keys() {
+            assert!(wanted.contains_key(finding), "{table}: {finding} is in no table");
+        }
+    }
 }
 
 /// The rows of `captured.events` in order of time, one batch an hour.
@@ -63,12 +101,14 @@ fn watch(data: &Path, rows: &[RecordBatch]) -> Vec<Value> {
     drop(writer);
     let status = child.wait().expect("it ends");
     assert!(status.success(), "{status}");
+    lines(&told)
+}
+
+/// The lines that a watch has printed into the file `told`.
+fn lines(told: &Path) -> Vec<Value> {
     let text = fs::read_to_string(told).expect("UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
-
-/// The name of every finding of a table, with what is said of it.
-type Said = BTreeMap<String, String>;
 
 fn text(row: &Value, name: &str) -> String {
     row[name].as_str().unwrap_or_else(|| panic!("no text {name} in {row}")).to_owned()
@@ -77,35 +117,69 @@ fn text(row: &Value, name: &str) -> String {
 #[test]
 fn the_watch_finds_what_the_tables_say() {
     let data = sample();
-    let path = data.path().to_str().expect("UTF-8");
-    answer("analyze", &["compute", "--data", path]);
-    let batch: BTreeMap<&str, Said> = live()
-        .map(|(table, sql)| {
-            let rows = answer("analyze", &["sql", &sql, "--data", path, "--format", "json"]);
-            let rows: Value = serde_json::from_str(&rows).expect("JSON");
-            let rows = rows.as_array().expect("rows").clone();
-            (table, rows.iter().map(|row| (text(row, "finding"), text(row, "line"))).collect())
-        })
-        .collect();
+    let wanted = computed(data.path().to_str().expect("UTF-8"), "2026-01-05");
     let rows = events(data.path());
     let told = watch(data.path(), &rows);
-    for (table, wanted) in &batch {
-        let mine = told.iter().filter(|row| row["table"] == *table);
-        // What is said of a finding last is what stands in the table.
-        let mut said = Said::new();
-        for row in mine {
-            match row["over"] == true {
-                true => said.remove(&text(row, "finding")),
-                false => said.insert(text(row, "finding"), text(row, "line")),
-            };
-        }
-        println!("watch: {table}: {} findings, {} lines", said.len(), told.len());
-        for (finding, line) in wanted {
-            assert_eq!(said.get(finding), Some(line), "{table}: {finding}");
-        }
-        for finding in said.keys() {
-            assert!(wanted.contains_key(finding), "{table}: {finding} is in no table");
+    is_what_was_told(&told, &wanted);
+    assert!(wanted.values().filter(|said| !said.is_empty()).count() >= 2, "{wanted:?}");
+}
+
+/// The first two days of the sample. On the second somebody walks through the keyspace, shortly after three.
+fn two_days() -> TempDir {
+    let data = sample();
+    for table in schema::CAPTURED {
+        for day in 7..=11 {
+            let folder = data.path().join(format!("captured/{}/date=2026-01-{day:02}", table.name));
+            let _ = fs::remove_dir_all(folder);
         }
     }
-    assert!(batch.values().filter(|said| !said.is_empty()).count() >= 2, "{batch:?}");
+    data
+}
+
+/// Whether `there` comes true while somebody is patient.
+fn comes(there: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !there() && start.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(100));
+    }
+    there()
+}
+
+#[test]
+fn the_watch_tells_what_new_files_bring_and_not_what_was_there() {
+    const SINCE: &str = "2026-01-06 02:00:00";
+    let whole = two_days();
+    let wanted = computed(whole.path().to_str().expect("UTF-8"), SINCE);
+    let (walk, line) = wanted["sweep_events"].first_key_value().expect("the walk");
+
+    let (data, aside) = (two_days(), tempfile::tempdir().expect("a folder"));
+    let day = data.path().join("captured/events/date=2026-01-06");
+    let later: Vec<_> = (2..24).map(|hour| format!("hour={hour:02}")).collect();
+    for hour in &later {
+        fs::rename(day.join(hour), aside.path().join(hour)).expect("an hour set aside");
+    }
+    let told = data.path().join("told");
+    let mut child = Command::new(program("analyze"))
+        .args(["watch", "--poll", "1", "--format", "json", "--data", data.path().to_str().expect("UTF-8")])
+        .stdout(File::create(&told).expect("a file"))
+        .spawn()
+        .expect("the program starts");
+    // It lists the files that are there before it computes the first day.
+    let first = data.path().join("derived/lookups/date=2026-01-05/data.parquet");
+    let listed = comes(|| first.exists());
+    for hour in &later {
+        fs::rename(aside.path().join(hour), day.join(hour)).expect("an hour arrives");
+    }
+    let is_told = comes(|| {
+        // The last line may be half written.
+        let text = fs::read(&told).expect("a file");
+        let lines = text.split(|byte| *byte == b'\n');
+        let rows = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        rows.filter(|row| row["finding"] == *walk).any(|row| row["line"] == *line)
+    });
+    let stopped = Command::new("kill").arg(child.id().to_string()).status().expect("kill starts");
+    let status = child.wait().expect("it ends");
+    assert!(listed && is_told, "listed: {listed}, told: {is_told}");
+    assert!(stopped.success() && status.success(), "{status}");
+    is_what_was_told(&lines(&told), &wanted);
 }

@@ -1,21 +1,9 @@
-//! `max_in_window(ts, window, since) → BIGINT`: the largest number of timestamps of a group inside
-//! any stretch shorter than or equal to `window` that ends at or after `since`; 0 when there is none.
+//! The largest number of timestamps inside any stretch shorter than or equal to a window that ends at or after a time:
+//! what [`activity`](super::activity) and [`hourly_activity`](super::hourly_activity) call busiest.
 //!
-//! `window` and `since` are constants. Because every stretch may be taken to end at one of the
-//! timestamps, a part of the data that also reads `window` before its beginning finds exactly the
-//! stretches that end in it, and the largest over all parts is the largest over the whole.
-
-use super::timestamps::{Fold, constant_micros, over_time, timestamp_type};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::AggregateUDF;
-
-pub(super) fn function() -> AggregateUDF {
-    let constants = vec![DataType::Duration(TimeUnit::Microsecond), timestamp_type()];
-    over_time("max_in_window", constants, DataType::Int64, |args| {
-        Ok(Busiest { window: constant_micros(args, 1)?, since: constant_micros(args, 2)? })
-    })
-}
+//! Because every stretch may be taken to end at one of the timestamps, a part of the data that also reads a window
+//! before its beginning finds exactly the stretches that end in it, and the largest over all parts is the largest over
+//! the whole.
 
 /// Slides a window over the timestamps.
 #[derive(Debug)]
@@ -38,12 +26,6 @@ impl Busiest {
             }
         }
         most
-    }
-}
-
-impl Fold for Busiest {
-    fn fold(&self, timestamps: &[i64]) -> ScalarValue {
-        ScalarValue::Int64(Some(self.most(timestamps) as i64))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions over time share is in [`timestamps`], what those over sessions
-//! share in [`sessions`].
+//! notebook see the same set. What functions over time share is in [`timestamps`] and [`max_in_window`], what those
+//! over sessions share in [`sessions`].
 
 mod activity;
 mod benjamini_hochberg;
@@ -97,7 +97,6 @@ pub fn aggregate() -> Vec<AggregateUDF> {
         keyspace_passes::function(),
         least_text::function(),
         lookup_sessions::function(),
-        max_in_window::function(),
         median_gap::function(),
         nearest_bits::function(),
         occasions::function(),

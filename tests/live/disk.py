@@ -216,8 +216,7 @@ def read_only(checks, arguments):
 def main():
     arguments = scenario.parser(__doc__).parse_args()
     if os.geteuid() != 0:
-        print("disk: SKIPPED, only root can mount the small file systems that it needs")
-        return
+        raise SystemExit("disk: only root can mount the small file systems that it needs: run the tests as root")
     checks = scenario.Checks()
     lost = []
     with tempfile.TemporaryDirectory(prefix="telescope-log-") as logs:

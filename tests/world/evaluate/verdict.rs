@@ -15,7 +15,7 @@ use std::fmt::{self, Display, Write};
 /// The tier of what was planted for a detector that does not take part.
 const NO_DETECTOR: &str = "none";
 /// Both contact models together.
-const BOTH: &str = "both";
+pub const BOTH: &str = "both";
 /// Anything that a detector says, whatever the label.
 const ANY: &str = "any";
 /// The alarm over all detectors.
@@ -454,9 +454,9 @@ README, \"The simulated world\"). Nothing here was measured on real traffic, whe
                 measured.score.observable.to_string(),
                 of_model(ContactModel::Tables),
                 of_model(ContactModel::Acquaintance),
-                match (measured.reaches(goal), goal.missed_because) {
+                match (measured.reaches(goal), &goal.missed) {
                     (true, _) => String::new(),
-                    (false, why) => why.unwrap_or("missed").into(),
+                    (false, missed) => missed.as_ref().map_or("missed", |missed| missed.because).into(),
                 },
             ]);
         }
