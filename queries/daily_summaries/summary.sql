@@ -54,11 +54,11 @@ FROM (
         UNION ALL
         SELECT 'sweep_events', min(q_value), count(*) FILTER (WHERE significant)
         FROM derived.sweep_events CROSS JOIN held
-        WHERE CAST(last_seen AS DATE) >= since
+        WHERE CAST(sweep_end AS DATE) >= since
         UNION ALL
         SELECT 'prefix_walk_events', min(q_value), count(*) FILTER (WHERE significant)
         FROM derived.prefix_walk_events CROSS JOIN held
-        WHERE CAST(last_seen AS DATE) >= since
+        WHERE CAST(walk_end AS DATE) >= since
         UNION ALL
         SELECT 'prefix_entropy', min(q_value), count(*) FILTER (WHERE significant)
         FROM derived.prefix_entropy CROSS JOIN held
