@@ -14,10 +14,15 @@ WITH held AS (
     SELECT min("date") AS since FROM derived.pair_days
 ),
 signals AS (
-    SELECT label, q_value, significant FROM derived.hash_signals CROSS JOIN held WHERE CAST(last_seen AS DATE) >= since
+    SELECT label, q_value, significant
+    FROM derived.hash_signals
+    CROSS JOIN held
+    WHERE CAST(last_seen AS DATE) >= since
 ),
 returns AS (
-    SELECT kind, q_value, significant FROM derived.rendezvous_events CROSS JOIN held
+    SELECT kind, q_value, significant
+    FROM derived.rendezvous_events
+    CROSS JOIN held
     WHERE CAST(last_seen AS DATE) >= since
 )
 SELECT detector, least_q, significant
@@ -53,26 +58,31 @@ FROM (
         WHERE kind = 'CROSS_HASH'
         UNION ALL
         SELECT 'sweep_events', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.sweep_events CROSS JOIN held
+        FROM derived.sweep_events
+        CROSS JOIN held
         WHERE CAST(sweep_end AS DATE) >= since
         UNION ALL
         SELECT 'prefix_walk_events', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.prefix_walk_events CROSS JOIN held
+        FROM derived.prefix_walk_events
+        CROSS JOIN held
         WHERE CAST(walk_end AS DATE) >= since
         UNION ALL
         SELECT 'prefix_entropy', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.prefix_entropy CROSS JOIN held
+        FROM derived.prefix_entropy
+        CROSS JOIN held
         WHERE CAST(last_seen AS DATE) >= since
         UNION ALL
         SELECT 'prefix_families', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.prefix_families CROSS JOIN held
+        FROM derived.prefix_families
+        CROSS JOIN held
         WHERE CAST(last_seen AS DATE) >= since
         UNION ALL
         SELECT 'keyspace_heatmap', min(q_value), count(*) FILTER (WHERE significant)
         FROM derived.keyspace_heatmap
         UNION ALL
         SELECT 'coordination', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.coordination CROSS JOIN held
+        FROM derived.coordination
+        CROSS JOIN held
         WHERE CAST(last_seen AS DATE) >= since
     )
 )
