@@ -249,7 +249,8 @@ fn what_comes_back_of_a_pruned_day_changes_nothing() {
     assert_eq!((kept() == before, sql(data.path(), rows)), (true, held));
     let said = answer("analyze", &["prune", "--keep", "6", "--data", path]);
     assert!(said.contains("Deleted 2 files of pruned days that had come back"), "{said}");
-    assert!(!copies[0].0.exists() && day.join(".pruned").exists());
+    let hour = copies[0].0.parent().expect("a folder");
+    assert!(!hour.exists() && day.join(".pruned").exists());
 }
 
 #[test]

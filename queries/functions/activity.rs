@@ -8,9 +8,9 @@
 //! after `since`, and `gap_squares` is `gap_squares(ts)` of these. A party is a BIGINT UNSIGNED, such as a `hash64`,
 //! and a network a BIGINT; `window` and `since` are constants. Events with a null take no part.
 
+use super::busiest::Busiest;
 use super::gap_squares::gap_squares;
-use super::max_in_window::Busiest;
-use super::timestamps::{FoldAll, constant_micros, over_rows, timestamp_type};
+use super::timestamps::{FoldAll, over_rows, timestamp_type};
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StructArray};
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use datafusion::error::Result;
@@ -21,7 +21,7 @@ pub(super) fn function() -> AggregateUDF {
     let row = [timestamp_type(), DataType::UInt64, DataType::Int64];
     let constants = vec![DataType::Duration(TimeUnit::Microsecond), timestamp_type()];
     over_rows("activity", row, constants, DataType::Struct(fields()), |args| {
-        Ok(Activity(Busiest { window: constant_micros(args, 3)?, since: constant_micros(args, 4)? }))
+        Ok(Activity(Busiest::new(args, 3)?))
     })
 }
 
@@ -53,11 +53,10 @@ impl FoldAll for Activity {
             let rows: &[[i64; 3]] = numbers.as_chunks().0;
             times.clear();
             times.extend(rows.iter().map(|[ts, ..]| *ts));
-            let first = times.partition_point(|ts| *ts < self.0.since);
+            let (first, busiest, within) = self.0.since(&times);
             let since = || rows[first..].iter();
             let parties = different(since().map(|row| row[1]), &mut room);
             let networks = different(since().map(|row| row[2]).filter(|network| *network != 0), &mut room);
-            let (busiest, within) = (self.0.most(&times), self.0.most(&times[first..]));
             for (count, number) in counts.iter_mut().zip([parties, networks, busiest, within]) {
                 count.push(number as i64);
             }

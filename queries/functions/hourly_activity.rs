@@ -8,8 +8,8 @@
 //! and `since` are constants. Events with a null take no part.
 
 use super::activity::different;
-use super::max_in_window::Busiest;
-use super::timestamps::{FoldAll, constant_micros, over_rows, timestamp_type};
+use super::busiest::Busiest;
+use super::timestamps::{FoldAll, over_rows, timestamp_type};
 use datafusion::arrow::array::{ArrayRef, Int64Array, ListArray, StructArray, TimestampMicrosecondArray};
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
@@ -24,7 +24,7 @@ pub(super) fn function() -> AggregateUDF {
     let row = [timestamp_type(), DataType::UInt64, DataType::UInt64];
     let constants = vec![DataType::Duration(TimeUnit::Microsecond), timestamp_type()];
     over_rows("hourly_activity", row, constants, DataType::Struct(fields()), |args| {
-        Ok(HourlyActivity(Busiest { window: constant_micros(args, 3)?, since: constant_micros(args, 4)? }))
+        Ok(HourlyActivity(Busiest::new(args, 3)?))
     })
 }
 
@@ -56,12 +56,12 @@ impl FoldAll for HourlyActivity {
             let rows: &[[i64; 3]] = numbers.as_chunks().0;
             times.clear();
             times.extend(rows.iter().map(|[ts, ..]| *ts));
-            let first = times.partition_point(|ts| *ts < self.0.since);
+            let (first, most, most_since) = self.0.since(&times);
             let since = &rows[first..];
             let presence = |row: &[i64; 3]| row[1];
             reached.push(different(since.iter().map(presence), &mut room) as i64);
-            busiest.push(self.0.most(&times) as i64);
-            within.push(self.0.most(&times[first..]) as i64);
+            busiest.push(most as i64);
+            within.push(most_since as i64);
             let before = hours.len();
             for rows in since.chunk_by(|one, next| one[0].div_euclid(HOUR) == next[0].div_euclid(HOUR)) {
                 hours.push(rows[0][0].div_euclid(HOUR) * HOUR);

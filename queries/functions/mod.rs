@@ -1,13 +1,14 @@
 //! The SQL functions that the detectors use. One file a function, named as in SQL.
 //!
 //! All of them are registered here and nowhere else, so that a scheduler, an executor and a
-//! notebook see the same set. What functions over time share is in [`timestamps`] and [`max_in_window`], what those
+//! notebook see the same set. What functions over time share is in [`timestamps`] and [`busiest`], what those
 //! over sessions share in [`sessions`].
 
 mod activity;
 mod benjamini_hochberg;
 mod binomial_at_most;
 mod bursts;
+mod busiest;
 mod components;
 mod crowded_stretches;
 mod earliest_ids;
@@ -22,7 +23,6 @@ mod leading_bits;
 mod least_text;
 mod lookup_sessions;
 mod mann_kendall;
-mod max_in_window;
 mod median_gap;
 mod nearest_bits;
 mod network;

@@ -54,10 +54,10 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     // Damage behind an intact footer shows only when a file is read.
     let stay = stay(&dataset, &old)?;
     if !dry_run {
-        for path in dataset.returned() {
-            fs::remove_file(path).with_context(|| format!("cannot delete {}", path.display()))?;
-        }
-        for folder in old.keys().filter(|folder| !stay.contains_key(folder.as_path())) {
+        // The folder of an hour, and that of its day.
+        let returned = dataset.returned().iter().filter_map(|path| path.ancestors().nth(2));
+        let leave = old.keys().map(PathBuf::as_path).filter(|folder| !stay.contains_key(folder));
+        for folder in returned.chain(leave).collect::<BTreeSet<_>>() {
             empty(folder).with_context(|| format!("cannot delete {}", folder.display()))?;
         }
         dataset = Dataset::open(&options.data)?;

@@ -5,6 +5,10 @@
 //! before its beginning finds exactly the stretches that end in it, and the largest over all parts is the largest over
 //! the whole.
 
+use super::timestamps::constant_micros;
+use datafusion::error::Result;
+use datafusion::logical_expr::function::AccumulatorArgs;
+
 /// Slides a window over the timestamps.
 #[derive(Debug)]
 pub(super) struct Busiest {
@@ -13,8 +17,21 @@ pub(super) struct Busiest {
 }
 
 impl Busiest {
+    /// With the window that is the argument `index` of a function, and the time that is the next.
+    pub(super) fn new(args: &AccumulatorArgs, index: usize) -> Result<Self> {
+        Ok(Self { window: constant_micros(args, index)?, since: constant_micros(args, index + 1)? })
+    }
+
+    /// Of `timestamps` (ascending): the place of the first at or after the time, the most within any window, and
+    /// the most of those alone that stand from that place on.
+    pub(super) fn since(&self, timestamps: &[i64]) -> (usize, usize, usize) {
+        let first = timestamps.partition_point(|ts| *ts < self.since);
+        let most = self.most(timestamps);
+        (first, most, if first == 0 { most } else { self.most(&timestamps[first..]) })
+    }
+
     /// The most of `timestamps` (ascending) within any window.
-    pub(super) fn most(&self, timestamps: &[i64]) -> usize {
+    fn most(&self, timestamps: &[i64]) -> usize {
         let mut first = 0;
         let mut most = 0;
         for (last, &end) in timestamps.iter().enumerate() {
