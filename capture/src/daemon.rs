@@ -13,7 +13,7 @@ use crate::geo::Geo;
 use crate::keyspace::Keyspace;
 use crate::krpc::Packet;
 use crate::merge::timestamps;
-use crate::metrics::{Metrics, Totals};
+use crate::metrics::{Measurement, Metrics};
 use crate::node::{Antenna, Datagram, Sink};
 use crate::retention::Rule;
 use crate::saved;
@@ -124,6 +124,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         nodes_saved: now,
         metrics: Metrics::new(&config.data),
         measured: now,
+        measurement: Measurement::default(),
         metrics_interval: micros(config.metrics_interval),
         watchdog: Watchdog::from_environment(),
         flush_interval: micros(config.sync_interval),
@@ -269,8 +270,9 @@ struct Daemon {
     /// When the good nodes were last saved.
     nodes_saved: Micros,
     metrics: Metrics,
-    /// When the last row of metrics was made.
+    /// When metrics were measured last, and with what result.
     measured: Micros,
+    measurement: Measurement,
     metrics_interval: Micros,
     /// None when nobody watches.
     watchdog: Option<Watchdog>,
@@ -458,14 +460,15 @@ impl Daemon {
         offered
     }
 
-    /// Hands over a row of metrics, and tells those who look at the service or debug it.
+    /// Hands over what metrics say, and tells those who look at the service or debug it.
     fn measure(&mut self, now: Micros) {
         self.measured = now;
         self.shell.counters.kernel_drops += untold_drops(&self.shell.sockets);
-        let Shell { writer, sensor, counters, .. } = &self.shell;
+        let Shell { writer, counters, .. } = &self.shell;
         let (antenna, rows) = (self.antenna.counters(), writer.counters());
-        let totals = Totals::new(antenna, counters, &rows);
-        let sample = self.metrics.sample(&totals, self.antenna.nodes());
+        let measurement = self.metrics.measure(antenna, counters, &rows, self.antenna.nodes());
+        let sample = measurement.since(&self.measurement);
+        self.measurement = measurement;
         tracing::debug!("{sample:?}");
         service::status(&format!(
             "{:.1} events/s, {} since the start, {} lost; {} nodes",
@@ -474,14 +477,8 @@ impl Daemon {
             counters.kernel_drops + rows.lost(),
             sample.active_connections
         ));
-        match tables::system_metrics(sensor, now, &sample) {
-            Ok(row) => {
-                if writer.offer(Job::Rows(&schema::system_metrics::TABLE, row)) {
-                    self.metrics.tell(totals);
-                }
-            }
-            Err(error) => tracing::error!("the row of captured.system_metrics cannot be built: {error}"),
-        }
+        // If there is no room for it now, the next one has its counts.
+        let _ = writer.offer(Job::Metrics(now, measurement));
     }
 
     /// Writes down that no time has passed between `from` and `to`: a gap if it seems to have, and no

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::geo::Geo;
 use crate::krpc::compact::Contact;
 use crate::merge::times;
-use crate::metrics::Space;
+use crate::metrics::{Measurement, Space};
 use crate::retention::{Retention, Rule};
 use crate::rows::Rows;
 use crate::saved;
@@ -51,6 +51,8 @@ pub enum Job {
     Presences(RecordBatch, Micros),
     /// Rows of `captured.floods`, in order of time.
     Floods(RecordBatch),
+    /// What was measured at the given time.
+    Metrics(Micros, Measurement),
     /// Good nodes, to be saved for the next start.
     Nodes(Vec<Contact>),
     /// Rows of another table.
@@ -162,6 +164,7 @@ impl Writer {
             full: false,
             outage: None,
             owed: None,
+            told: Measurement::default(),
             unsaved: false,
         };
         let thread = std::thread::Builder::new()
@@ -242,6 +245,8 @@ struct Appender {
     /// The first rows of presences that could not be written, and until when they are complete: of the
     /// hour in which the outage began. The hours that lie within it have no events to explain.
     owed: Option<(RecordBatch, Micros)>,
+    /// What was measured for the last row of metrics that was written.
+    told: Measurement,
     /// Whether the state says something new that a sealed segment must not outrun.
     unsaved: bool,
 }
@@ -292,6 +297,7 @@ impl Appender {
                 self.progress.floods_recorded.fetch_add(sum(kept), Ordering::Relaxed);
                 self.progress.floods_lost_storage.fetch_add(sum(lost), Ordering::Relaxed);
             }
+            Job::Metrics(ts, measurement) => self.write_metrics(ts, measurement),
             Job::Nodes(nodes) => {
                 // Without them the next start takes a little longer: no outage.
                 if let Err(error) = saved::save(&self.settings.data, &self.settings.sensor, &nodes) {
@@ -325,6 +331,15 @@ impl Appender {
         } else {
             self.state.presences_until = until;
             self.unsaved = true;
+        }
+    }
+
+    /// Appends a row about the time since the last one that was written.
+    fn write_metrics(&mut self, ts: Micros, measurement: Measurement) {
+        match tables::system_metrics(&self.settings.sensor, ts, &measurement.since(&self.told)) {
+            Ok(row) if self.append(&schema::system_metrics::TABLE, &row) == 0 => self.told = measurement,
+            Ok(_) => {}
+            Err(error) => tracing::error!("the row of captured.system_metrics cannot be built: {error}"),
         }
     }
 
@@ -487,9 +502,11 @@ mod tests {
     use crate::config::Config;
     use crate::floods::Flood;
     use crate::krpc::Method;
-    use crate::merge::timestamps;
+    use crate::metrics::sample::measurement;
     use crate::rows::sample;
-    use crate::spool::Batches;
+    use crate::spool::{Batches, SPOOL};
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{ArrowPrimitiveType, Int64Type, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use schema::partition::Hour;
     use std::path::Path;
@@ -540,8 +557,8 @@ mod tests {
         ts.into_iter().map(|ts| Event { ts, ..sample::event() }).collect()
     }
 
-    /// What is in the sealed files of `table`: file by file the values of a column of times.
-    fn times_of(data: &Path, table: &'static Table, column: &str) -> Vec<Vec<Micros>> {
+    /// What is in the sealed files of `table`: file by file the values of a column.
+    fn values_of<T: ArrowPrimitiveType>(data: &Path, table: &Table, column: &str) -> Vec<Vec<T::Native>> {
         let mut files: Vec<_> = sealed(data)
             .into_iter()
             .filter(|path| path.starts_with(data.join("captured").join(table.name)))
@@ -551,9 +568,13 @@ mod tests {
             let file = std::fs::File::open(path).expect("opened");
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build();
             let batches = reader.expect("a reader").map(|batch| batch.expect("a batch"));
-            batches.flat_map(|batch| timestamps(&batch, column).to_vec()).collect()
+            batches.flat_map(|batch| batch[column].as_primitive::<T>().values().to_vec()).collect()
         };
         files.iter().map(rows).collect()
+    }
+
+    fn times_of(data: &Path, table: &Table, column: &str) -> Vec<Vec<Micros>> {
+        values_of::<TimestampMicrosecondType>(data, table, column)
     }
 
     fn sealed(data: &Path) -> Vec<PathBuf> {
@@ -689,6 +710,28 @@ mod tests {
         };
         assert!(start <= now - 5, "the gap begins with the first row that is lost");
         assert_eq!(times_of(data.path(), &schema::gaps::TABLE, "gap_end").concat(), [now]);
+    }
+
+    #[test]
+    fn what_an_outage_lost_is_in_the_first_row_of_metrics_after_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let spool = data.path().join(SPOOL);
+        std::fs::remove_dir_all(&spool).expect("removed");
+        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        let now = clock::now();
+        writer.events(events([now - 1]));
+        assert!(writer.offer(Job::Complete(now)));
+        wait_until(|| writer.counters().lost_storage == 1);
+        assert!(writer.offer(Job::Metrics(now, measurement(1))));
+        writer.events(events([now]));
+        assert!(writer.offer(Job::Complete(now + 1)));
+        wait_until(|| writer.counters().lost_storage == 2);
+        std::fs::remove_file(&spool).expect("removed");
+        let rows = [2, 2, 3].map(|lost| Job::Metrics(now + 1, measurement(lost)));
+        writer.finish(rows.into_iter().chain([Job::Stop(now + 2)]).collect()).expect("finished");
+        let lost = values_of::<Int64Type>(data.path(), &schema::system_metrics::TABLE, "storage_drops");
+        assert_eq!(lost.concat(), [2, 0, 1]);
     }
 
     #[test]
