@@ -213,9 +213,12 @@ impl Spool {
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
             let path = entry.map_err(io_error("list", &folder))?.path();
             let segment = path.file_name().and_then(|name| name.to_str()).and_then(Segment::parse);
+            // Those of another sensor may be in use where they come from.
+            let segment = segment.filter(|segment| segment.name.sensor == sensor);
             if segment.is_none() && path.extension().is_some_and(|ending| ending == "spool") {
                 tracing::warn!(
-                    "{}: not a name of ours, left alone; if it holds rows, give it its old name and restart",
+                    "{}: not a segment of {sensor}, left alone; if it holds rows, give it its old name in the folder \
+                     of its own sensor, and start that one",
                     path.display()
                 );
             }
@@ -714,6 +717,19 @@ mod tests {
         ] {
             assert!(Segment::parse(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_segment_of_another_sensor_is_left_alone() {
+        let data = tempfile::tempdir().expect("a folder");
+        let theirs = spooled(data.path(), &[&[1]]).spool_path(data.path());
+        let copy = folder(data.path(), "there").join(theirs.file_name().expect("a name"));
+        fs::create_dir_all(folder(data.path(), "there")).expect("created");
+        fs::copy(&theirs, &copy).expect("copied");
+        let (_, left) = Spool::open(data.path(), "there").expect("opened");
+        assert!(left.is_empty() && copy.exists());
+        fs::remove_file(&theirs).expect("removed");
+        assert!(Spool::open(data.path(), "there").is_ok(), "what it is named after need not be there");
     }
 
     #[test]
