@@ -213,16 +213,18 @@ fn past_rows(
     use schema::{events, gaps, presences};
     let Some(before) = before else { return Ok(Vec::new()) };
     let mut rows = Vec::new();
+    // The state is never further behind: what is later is of a clock that was ahead and has been set back.
+    let bound = before.recorded_until + micros(before.config.sync_interval) + STEP;
     // Events are spooled in order of time: up to the last one nothing is missing.
-    let last_event = latest(data, left, &events::TABLE, "ts")?.map_or(0, |ts| ts + 1);
+    let last_event = latest(data, left, &events::TABLE, "ts", bound)?.map_or(0, |ts| ts + 1);
     let recorded = if before.stopped { before.recorded_until } else { before.recorded_until.max(last_event) };
     // A run that stopped in order has left nothing to say, unless it could not write.
-    let known = latest(data, left, &presences::TABLE, "valid_to")?.unwrap_or(0);
+    let known = latest(data, left, &presences::TABLE, "valid_to", bound)?.unwrap_or(0);
     let keyspace = before.config.keyspace(&before.seed)?;
     let from = known.max(before.presences_until);
     rows.push((&presences::TABLE, tables::presences(sensor, &keyspace, from, recorded)?));
     // A start that was itself interrupted may have noted a part of the gap.
-    let start = recorded.max(latest(data, left, &gaps::TABLE, "gap_end")?.unwrap_or(0));
+    let start = recorded.max(latest(data, left, &gaps::TABLE, "gap_end", bound.max(now))?.unwrap_or(0));
     if start < now {
         let reason = if before.stopped { Reason::Stopped } else { Reason::Killed };
         rows.push((&gaps::TABLE, tables::gaps(sensor, &[Gap { start, end: now, reason }])?));
@@ -230,17 +232,18 @@ fn past_rows(
     Ok(rows)
 }
 
-/// The latest time in `column` of the segments of `table`.
+/// The latest time up to `bound` in `column` of the segments of `table`.
 fn latest(
     data: &Path,
     left: &[Segment],
     table: &'static Table,
     column: &str,
+    bound: Micros,
 ) -> anyhow::Result<Option<Micros>> {
     let mut latest = None;
     for segment in left.iter().filter(|segment| segment.table.name == table.name) {
         for batch in Batches::open(table, &segment.spool_path(data))? {
-            latest = latest.max(timestamps(&batch?, column).iter().copied().max());
+            latest = latest.max(timestamps(&batch?, column).iter().copied().filter(|&ts| ts <= bound).max());
         }
     }
     Ok(latest)
@@ -546,4 +549,48 @@ fn log(occasion: &str, antenna: &Antenna, sockets: &SocketCounters, rows: &RowCo
         antenna_counters.unaccounted(),
         antenna.nodes()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::HOUR;
+    use crate::rows::{Rows, sample};
+    use crate::tables::sample::HERE;
+
+    #[test]
+    fn a_killed_run_ended_when_its_state_says_whatever_the_clock_said_before_it_was_set_back() {
+        let data = tempfile::tempdir().expect("a folder");
+        let killed = 500_000 * HOUR + 50 * MINUTE;
+        let began = killed - 50 * MINUTE;
+        let config = Config { ports: "1-2".parse().expect("ports"), rotate_share: 0.0, ..Config::default() };
+        let keyspace = config.keyspace("seed").expect("a keyspace");
+        // Two hours ahead in its first minute.
+        let ahead = began + 2 * HOUR;
+        let mut events = Rows::new(HERE);
+        [ahead, began + MINUTE, killed].iter().for_each(|&ts| events.push(Event { ts, ..sample::event() }));
+        let presences = tables::presences(HERE, &keyspace, ahead, ahead + MINUTE).expect("rows");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        for (table, rows) in [(&schema::events::TABLE, events.take()), (&schema::presences::TABLE, presences)]
+        {
+            spool.append(table, &rows, killed).map_err(|(_, error)| error).expect("appended");
+        }
+        let left = spool.close_all().expect("closed");
+        let before = State {
+            started: ahead,
+            recorded_until: killed - SECOND,
+            presences_until: began + MINUTE,
+            stopped: false,
+            seed: "seed".to_owned(),
+            config,
+        };
+        // Early enough that the wrong times are still to come, and late enough that they are over.
+        for now in [killed + HOUR, killed + 10 * HOUR] {
+            let rows = past_rows(data.path(), HERE, Some(&before), &left, now).expect("rows");
+            let times = |table: usize, column| timestamps(&rows[table].1, column).to_vec();
+            assert_eq!(times(0, "valid_from"), [began + MINUTE; 2]);
+            assert_eq!(times(0, "valid_to"), [killed + 1; 2]);
+            assert_eq!((times(1, "gap_start"), times(1, "gap_end")), (vec![killed + 1], vec![now]));
+        }
+    }
 }
