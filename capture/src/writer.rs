@@ -166,6 +166,7 @@ impl Writer {
             owed: None,
             told: Measurement::default(),
             unsaved: false,
+            unsavable: false,
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -249,6 +250,8 @@ struct Appender {
     told: Measurement,
     /// Whether the state says something new that a sealed segment must not outrun.
     unsaved: bool,
+    /// Whether it could not be saved the last time.
+    unsavable: bool,
 }
 
 impl Appender {
@@ -408,8 +411,14 @@ impl Appender {
         if self.outage.is_none() {
             let due = (now - self.state.recorded_until).abs() >= HEARTBEAT;
             if due || self.unsaved || !ended.is_empty() {
-                self.note();
+                self.state.recorded_until = self.complete_until;
+                self.unsaved = true;
             }
+        }
+        // This precedes the sealing of any segment: a start after a crash looks into the state and into what is
+        // still in the spool.
+        if self.unsaved {
+            self.save();
         }
         self.pass_on(ended);
     }
@@ -438,14 +447,15 @@ impl Appender {
         }
     }
 
-    /// Notes how far the recording has come. This precedes the sealing of any segment: a start after
-    /// a crash looks into the state and into what is still in the spool.
-    fn note(&mut self) {
-        self.state.recorded_until = self.complete_until;
-        match self.state.save(&self.settings.data, &self.settings.sensor) {
-            Ok(()) => self.unsaved = false,
-            Err(error) => self.begin_outage(clock::now(), &error),
+    /// Replaces the saved state. When that fails no row is lost, but a kill would leave less known about them.
+    fn save(&mut self) {
+        let failed = self.state.save(&self.settings.data, &self.settings.sensor).err();
+        if let Some(error) = &failed
+            && !self.unsavable
+        {
+            tracing::error!("{error}; until it works again a kill costs more than the last second");
         }
+        (self.unsaved, self.unsavable) = (failed.is_some(), failed.is_some());
     }
 
     fn begin_outage(&mut self, since: Micros, error: &SpoolError) {
@@ -504,7 +514,7 @@ mod tests {
     use crate::krpc::Method;
     use crate::metrics::sample::measurement;
     use crate::rows::sample;
-    use crate::spool::{Batches, SPOOL};
+    use crate::spool::{Batches, SPOOL, folder};
     use arrow_array::cast::AsArray;
     use arrow_array::types::{ArrowPrimitiveType, Int64Type, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -710,6 +720,41 @@ mod tests {
         };
         assert!(start <= now - 5, "the gap begins with the first row that is lost");
         assert_eq!(times_of(data.path(), &schema::gaps::TABLE, "gap_end").concat(), [now]);
+    }
+
+    /// Presences that are complete up to `until`.
+    fn no_presences(until: Micros) -> Job {
+        Job::Presences(RecordBatch::new_empty(schema::presences::TABLE.arrow()), until)
+    }
+
+    #[test]
+    fn what_the_state_says_outruns_sealing_in_an_outage_too() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start_with(data.path(), |settings| settings.free_space_floor = u64::MAX);
+        std::thread::sleep(Duration::from_millis(200));
+        let recorded = State::load(data.path(), HERE).expect("a state").recorded_until;
+        assert!(writer.offer(no_presences(7)));
+        wait_until(|| State::load(data.path(), HERE).is_some_and(|state| state.presences_until == 7));
+        assert_eq!(State::load(data.path(), HERE).expect("a state").recorded_until, recorded);
+        writer.finish(Vec::new()).expect("finished");
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_saved_is_no_outage() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let obstacle = folder(data.path(), HERE).join("state.toml.tmp");
+        std::fs::create_dir(&obstacle).expect("a folder where a file must be");
+        assert!(writer.offer(no_presences(clock::now())));
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(100));
+            writer.events(events([clock::now()]));
+            assert!(writer.offer(Job::Complete(clock::now())));
+        }
+        std::fs::remove_dir(&obstacle).expect("removed");
+        let counters = writer.finish(vec![Job::Stop(clock::now())]).expect("finished");
+        assert_eq!((counters.recorded, counters.lost_storage), (3, 0));
+        assert!(times_of(data.path(), &schema::gaps::TABLE, "gap_start").is_empty());
     }
 
     #[test]
