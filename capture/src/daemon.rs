@@ -83,6 +83,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         recorded_until: now,
         presences_until: now,
         stopped: false,
+        recorded_before: before
+            .as_ref()
+            .map_or(0, |before| before.recorded_until.max(before.recorded_before)),
+        steps: untold_steps(&config.data, before.as_ref(), &left, now)?,
         seed: seed.clone(),
         config: config.clone(),
     };
@@ -230,6 +234,24 @@ fn past_rows(
         rows.push((&gaps::TABLE, tables::gaps(sensor, &[Gap { start, end: now, reason }])?));
     }
     Ok(rows)
+}
+
+/// Steps of the clock that the run before has not written down as gaps.
+fn untold_steps(
+    data: &Path,
+    before: Option<&State>,
+    left: &[Segment],
+    now: Micros,
+) -> anyhow::Result<Vec<(Micros, Micros)>> {
+    let mut steps = Vec::new();
+    for &(start, end) in before.into_iter().flat_map(|before| &before.steps) {
+        // Its state may not tell of what it wrote last.
+        if latest(data, left, &schema::gaps::TABLE, "gap_start", start)? != Some(start) {
+            // If the clock has been set back since, it was ahead.
+            steps.push((start, if start < now { end.min(now) } else { end }));
+        }
+    }
+    Ok(steps)
 }
 
 /// The latest time up to `bound` in `column` of the segments of `table`.
@@ -484,25 +506,14 @@ impl Daemon {
         let _ = writer.offer(Job::Metrics(now, measurement));
     }
 
-    /// Writes down that no time has passed between `from` and `to`: a gap if it seems to have, and no
-    /// presences in it. Says whether the writer had room for that.
+    /// Writes down that no time has passed between `from` and `to`: no presences, and a gap if it seems to
+    /// have. Says whether the writer had room for that.
     fn note_step(&mut self, from: Micros, to: Micros) -> bool {
         tracing::warn!(
             "the clock moved {} s at once: it was set, or the machine slept",
             (to - from) / SECOND
         );
-        if !self.note_presences(from, to) {
-            return false;
-        }
-        let gap = Gap { start: from, end: to, reason: Reason::Clock };
-        match tables::gaps(&self.shell.sensor, &[gap]) {
-            Ok(_) if to < from => true,
-            Ok(row) => self.shell.writer.offer(Job::Rows(&schema::gaps::TABLE, row)),
-            Err(error) => {
-                tracing::error!("a gap could not be noted: {error}");
-                true
-            }
-        }
+        self.note_presences(from, to) && self.shell.writer.offer(Job::Step(from, to))
     }
 
     /// Says where everything went.
@@ -556,6 +567,7 @@ mod tests {
     use super::*;
     use crate::clock::HOUR;
     use crate::rows::{Rows, sample};
+    use crate::state::sample::state;
     use crate::tables::sample::HERE;
 
     #[test]
@@ -577,12 +589,10 @@ mod tests {
         }
         let left = spool.close_all().expect("closed");
         let before = State {
-            started: ahead,
             recorded_until: killed - SECOND,
             presences_until: began + MINUTE,
-            stopped: false,
-            seed: "seed".to_owned(),
             config,
+            ..state(ahead)
         };
         // Early enough that the wrong times are still to come, and late enough that they are over.
         for now in [killed + HOUR, killed + 10 * HOUR] {
@@ -592,5 +602,19 @@ mod tests {
             assert_eq!(times(0, "valid_to"), [killed + 1; 2]);
             assert_eq!((times(1, "gap_start"), times(1, "gap_end")), (vec![killed + 1], vec![now]));
         }
+    }
+
+    #[test]
+    fn a_killed_run_leaves_the_steps_that_it_has_not_written_down() {
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        let written = tables::sample::gaps(&[10]);
+        spool.append(&schema::gaps::TABLE, &written, 10).map_err(|(_, error)| error).expect("appended");
+        let left = spool.close_all().expect("closed");
+        let before = State { steps: vec![(10, 20), (30, 40), (50, 5000)], ..state(0) };
+        let untold = |now| untold_steps(data.path(), Some(&before), &left, now).expect("steps");
+        assert_eq!(untold(6000), [(30, 40), (50, 5000)]);
+        assert_eq!(untold(100), [(30, 40), (50, 100)], "it was ahead");
+        assert_eq!(untold(5), [(30, 40), (50, 5000)], "it is behind");
     }
 }

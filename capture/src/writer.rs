@@ -4,7 +4,7 @@
 //! beyond it is lost and counted. While the disk refuses to write, or has less room than the free-space floor, rows are
 //! counted as lost too, and the outage becomes a row of `captured.gaps` once it is over.
 
-use crate::clock::{self, Micros, SECOND};
+use crate::clock::{self, HOUR, Micros, SECOND};
 use crate::counters::RowCounters;
 use crate::event::Event;
 use crate::geo::Geo;
@@ -35,6 +35,8 @@ const MOST_EVENTS: usize = 1 << 16;
 const HEARTBEAT: Micros = 10 * SECOND;
 /// Time in which the writer shows at least once that it does not hang.
 const LONGEST_WAIT: Duration = Duration::from_micros(HEARTBEAT as u64);
+/// Time for which a clock that was set ahead has to go on from there before it is believed.
+const PROVEN: Micros = HOUR;
 /// The share of the free-space floor that must be free beyond it before recording resumes, so that
 /// it does not stop again at once: one part in this many.
 const CLEARANCE: u64 = 10;
@@ -55,8 +57,8 @@ pub enum Job {
     Metrics(Micros, Measurement),
     /// Good nodes, to be saved for the next start.
     Nodes(Vec<Contact>),
-    /// Rows of another table.
-    Rows(&'static Table, RecordBatch),
+    /// The clock was set from the first to the second time, or the machine slept.
+    Step(Micros, Micros),
     /// An orderly end: everything before the given time has been handed over.
     Stop(Micros),
 }
@@ -307,15 +309,17 @@ impl Appender {
                     tracing::warn!("{error}; the next start asks the bootstrap hosts");
                 }
             }
-            Job::Rows(table, batch) => {
-                self.append(table, &batch);
+            Job::Step(from, to) => {
+                self.state.note_step(from, to);
+                self.unsaved = true;
             }
             Job::Stop(until) => {
                 self.release(until);
+                self.tell_steps(Micros::MIN);
                 self.state.recorded_until = until;
                 self.state.stopped = true;
                 if let Some(since) = self.outage.take()
-                    && !self.note_gap(since, until)
+                    && !self.note_gap(Gap { start: since, end: until, reason: Reason::Storage })
                 {
                     // The next start notes that nothing was recorded from here on.
                     self.state.recorded_until = since;
@@ -382,7 +386,7 @@ impl Appender {
             Ok(()) => {
                 if let Some(since) = self.outage.take() {
                     tracing::info!("the spool can be written again");
-                    if !self.note_gap(since, moment(0)) {
+                    if !self.note_gap(Gap { start: since, end: moment(0), reason: Reason::Storage }) {
                         self.begin(since);
                     }
                 }
@@ -401,6 +405,9 @@ impl Appender {
         self.look_for_room(now);
         for removed in self.spool.removed() {
             self.count_removed(&removed);
+        }
+        if self.outage.is_none() {
+            self.tell_steps(PROVEN);
         }
         let synced = self.spool.sync();
         let ended = synced.and_then(|()| self.spool.close_ended(now - self.settings.seal_delay, now));
@@ -470,13 +477,25 @@ impl Appender {
         self.outage = Some(self.outage.map_or(since, |outage| outage.min(since)));
     }
 
-    /// Writes down that nothing was recorded from `since` to `end`; says whether that was possible.
-    fn note_gap(&mut self, since: Micros, end: Micros) -> bool {
-        if end <= since {
+    /// Writes down the gaps of the steps from which the clock has gone on for `time`.
+    fn tell_steps(&mut self, time: Micros) {
+        let now = clock::now();
+        for (start, end) in std::mem::take(&mut self.state.steps) {
+            let is_proven = now - end >= time;
+            if is_proven && self.note_gap(Gap { start, end, reason: Reason::Clock }) {
+                self.unsaved = true;
+            } else {
+                self.state.steps.push((start, end));
+            }
+        }
+    }
+
+    /// Writes down that nothing was recorded in a gap; says whether that was possible.
+    fn note_gap(&mut self, gap: Gap) -> bool {
+        if gap.end <= gap.start {
             // What could not be written was no event.
             return true;
         }
-        let gap = Gap { start: since, end, reason: Reason::Storage };
         let rows = tables::gaps(&self.settings.sensor, &[gap]).map_err(rows_error(&schema::gaps::TABLE));
         let noted = rows.and_then(|rows| {
             self.spool.append(&schema::gaps::TABLE, &rows, clock::now()).map_err(|(_, error)| error)
@@ -508,13 +527,12 @@ impl Appender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::HOUR;
-    use crate::config::Config;
     use crate::floods::Flood;
     use crate::krpc::Method;
     use crate::metrics::sample::measurement;
     use crate::rows::sample;
     use crate::spool::{Batches, SPOOL, folder};
+    use crate::state::sample::state;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{ArrowPrimitiveType, Int64Type, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -525,6 +543,12 @@ mod tests {
 
     fn gap(start: Micros) -> RecordBatch {
         tables::gaps(HERE, &[Gap { start, end: start + 1, reason: Reason::Killed }]).expect("a row")
+    }
+
+    /// Two floods of `count` datagrams each.
+    fn floods(minute: Micros, count: u32) -> Job {
+        let flood = Flood { minute, source: [192, 0, 2, 1].into(), method: Method::Ping, count };
+        Job::Floods(tables::floods(HERE, &[flood, flood]).expect("rows"))
     }
 
     fn start(data: &Path) -> Writer {
@@ -542,16 +566,8 @@ mod tests {
             rules: Vec::new(),
         };
         change(&mut settings);
-        let now = clock::now();
-        let state = State {
-            started: now,
-            recorded_until: now,
-            presences_until: now,
-            stopped: false,
-            seed: String::new(),
-            config: Config::default(),
-        };
-        Writer::start(settings, spool, left, Vec::new(), state, Geo::default()).expect("started")
+        Writer::start(settings, spool, left, Vec::new(), state(clock::now()), Geo::default())
+            .expect("started")
     }
 
     fn wait_until(is_true: impl Fn() -> bool) {
@@ -571,7 +587,7 @@ mod tests {
     fn values_of<T: ArrowPrimitiveType>(data: &Path, table: &Table, column: &str) -> Vec<Vec<T::Native>> {
         let mut files: Vec<_> = sealed(data)
             .into_iter()
-            .filter(|path| path.starts_with(data.join("captured").join(table.name)))
+            .filter(|path| path.starts_with(data.join("captured").join(table.name)) && is_final(path))
             .collect();
         files.sort();
         let rows = |path: &PathBuf| {
@@ -585,6 +601,10 @@ mod tests {
 
     fn times_of(data: &Path, table: &Table, column: &str) -> Vec<Vec<Micros>> {
         values_of::<TimestampMicrosecondType>(data, table, column)
+    }
+
+    fn is_final(path: &Path) -> bool {
+        path.extension().is_some_and(|ending| ending == "parquet")
     }
 
     fn sealed(data: &Path) -> Vec<PathBuf> {
@@ -603,9 +623,8 @@ mod tests {
     fn an_hour_that_has_ended_is_sealed_while_the_writer_runs() {
         let data = tempfile::tempdir().expect("a folder");
         let writer = start(data.path());
-        assert!(writer.offer(Job::Rows(&schema::gaps::TABLE, gap(0))));
-        let is_final = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
-        wait_until(|| sealed(data.path()).iter().any(is_final));
+        assert!(writer.offer(floods(0, 1)));
+        wait_until(|| sealed(data.path()).iter().any(|path| is_final(path)));
         writer.finish(Vec::new()).expect("finished");
     }
 
@@ -614,7 +633,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let writer = start(data.path());
-        writer.finish(vec![Job::Rows(&schema::gaps::TABLE, gap(now)), Job::Stop(now + 1)]).expect("finished");
+        writer.finish(vec![floods(now, 1), Job::Stop(now + 1)]).expect("finished");
         assert_eq!(sealed(data.path()).len(), 1);
         let state = State::load(data.path(), HERE).expect("a state");
         assert_eq!((state.stopped, state.recorded_until), (true, now + 1));
@@ -625,10 +644,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let writer = start(data.path());
-        let flood =
-            Flood { minute: now, source: [192, 0, 2, 1].into(), method: Method::Ping, count: 1_000_000 };
-        let rows = tables::floods(HERE, &[flood, flood]).expect("rows");
-        let counters = writer.finish(vec![Job::Floods(rows), Job::Stop(now + 1)]).expect("finished");
+        let counters = writer.finish(vec![floods(now, 1_000_000), Job::Stop(now + 1)]).expect("finished");
         assert_eq!((counters.floods_recorded, counters.floods_lost_storage), (2_000_000, 0));
         let files = sealed(data.path());
         assert!(files.len() == 1 && files[0].starts_with(data.path().join("captured/floods")), "{files:?}");
@@ -777,6 +793,36 @@ mod tests {
         writer.finish(rows.into_iter().chain([Job::Stop(now + 2)]).collect()).expect("finished");
         let lost = values_of::<Int64Type>(data.path(), &schema::system_metrics::TABLE, "storage_drops");
         assert_eq!(lost.concat(), [2, 0, 1]);
+    }
+
+    /// The gaps that are sealed.
+    fn gaps_of(data: &Path) -> Vec<(Micros, Micros)> {
+        let [starts, ends] =
+            ["gap_start", "gap_end"].map(|column| times_of(data, &schema::gaps::TABLE, column));
+        starts.concat().into_iter().zip(ends.concat()).collect()
+    }
+
+    #[test]
+    fn a_step_of_the_clock_is_a_gap_once_the_clock_has_kept_to_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start(data.path());
+        let now = clock::now();
+        let [slept, recent] = [(now - 9 * HOUR, now - HOUR), (now - HOUR / 2, now)];
+        assert!(writer.offer(Job::Step(slept.0, slept.1)) && writer.offer(Job::Step(recent.0, recent.1)));
+        wait_until(|| gaps_of(data.path()) == [slept]);
+        writer.finish(Vec::new()).expect("finished");
+        assert_eq!(gaps_of(data.path()), [slept]);
+        assert_eq!(State::load(data.path(), HERE).expect("a state").steps, [recent]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_second_left_out_no_more_than_that() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start(data.path());
+        let (now, ahead) = (clock::now(), 9000 * HOUR);
+        let steps = [Job::Step(now, now + ahead), Job::Step(now + ahead + SECOND, now + SECOND)];
+        writer.finish(steps.into_iter().chain([Job::Stop(now + 2 * SECOND)]).collect()).expect("finished");
+        assert_eq!(gaps_of(data.path()), [(now, now + SECOND)]);
     }
 
     #[test]
