@@ -20,7 +20,7 @@ use arrow_ipc::writer::StreamEncoder;
 use arrow_ipc::{MessageHeader, root_as_message};
 use arrow_schema::{ArrowError, SchemaRef};
 use schema::Table;
-use schema::partition::{FileName, Hour, date_text, is_sensor_name, parse_date, parse_hour_folder};
+use schema::partition::{FileName, Hour, date_text, parse_date, parse_hour_folder};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -57,11 +57,6 @@ pub enum SpoolError {
         /// Root of the dataset.
         data: String,
     },
-    /// The name cannot stand in a file name.
-    #[error(
-        "`{0}` cannot be a sensor's name: use up to 64 of A–Z a–z 0–9 . _ - and begin with a letter or a digit"
-    )]
-    Sensor(String),
     /// The file system refused.
     #[error("cannot {action} {path}: {cause}")]
     Io {
@@ -204,9 +199,6 @@ impl Spool {
     /// # Errors
     /// When another process has it open, or the folder cannot be used.
     pub fn open(data: &Path, sensor: &str) -> Result<(Self, Vec<Segment>), SpoolError> {
-        if !is_sensor_name(sensor) {
-            return Err(SpoolError::Sensor(sensor.to_owned()));
-        }
         let lock = lock(data, sensor)?;
         let folder = folder(data, sensor);
         let mut left = Vec::new();

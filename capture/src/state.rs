@@ -10,7 +10,7 @@ use crate::spool::{SpoolError, folder, io_error, sync_folder};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The end of a run, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,26 +90,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), SpoolError> {
 /// # Errors
 /// When the kept one can neither be read nor written.
 pub fn seed(config: &Config) -> Result<String, SpoolError> {
-    if config.seed.is_empty() {
-        kept_seed(&config.data, &config.sensor_name())
-    } else {
-        Ok(config.seed.clone())
-    }
-}
-
-fn kept_seed(data: &Path, sensor: &str) -> Result<String, SpoolError> {
-    let path = folder(data, sensor).join("seed");
-    match fs::read_to_string(&path) {
-        Ok(seed) if !seed.trim().is_empty() => return Ok(seed.trim().to_owned()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io_error("read", &path)(error));
-        }
-        _ => {}
+    if let Some(seed) = known_seed(config)? {
+        return Ok(seed);
     }
     let seed = random()?;
-    let folder = folder(data, sensor);
+    let path = seed_path(config);
     let write = || {
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(folder(&config.data, &config.sensor_name()))?;
         let mut file = File::create(&path)?;
         file.write_all(seed.as_bytes())?;
         file.sync_all()
@@ -117,6 +104,28 @@ fn kept_seed(data: &Path, sensor: &str) -> Result<String, SpoolError> {
     write().map_err(io_error("write", &path))?;
     sync_folder(&path)?;
     Ok(seed)
+}
+
+/// The same, without drawing one: none if there is none yet.
+///
+/// # Errors
+/// When the kept one cannot be read.
+pub fn known_seed(config: &Config) -> Result<Option<String>, SpoolError> {
+    if !config.seed.is_empty() {
+        return Ok(Some(config.seed.clone()));
+    }
+    let path = seed_path(config);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        text => {
+            let seed = text.map_err(io_error("read", &path))?.trim().to_owned();
+            Ok((!seed.is_empty()).then_some(seed))
+        }
+    }
+}
+
+fn seed_path(config: &Config) -> PathBuf {
+    folder(&config.data, &config.sensor_name()).join("seed")
 }
 
 /// 160 bits that nobody can guess, as hexadecimal digits.

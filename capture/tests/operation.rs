@@ -72,6 +72,25 @@ fn programs_read_the_findings_as_json() {
     assert_eq!(verdict("ports"), Some(&"ok".into()), "{findings:?}");
 }
 
+#[test]
+fn a_plan_is_a_look_and_leaves_nothing_behind() {
+    let data = tempfile::tempdir().expect("a folder");
+    let plan = || {
+        let mut command = Command::new(CAPTURE);
+        command.args(["plan", "--sensor", "planned", "--ports", "21000", "--data"]).arg(data.path());
+        command.output().expect("it starts")
+    };
+    let example = plan();
+    assert!(example.status.success() && text(&example.stderr).contains("other ids"), "{example:?}");
+    assert_eq!(text(&example.stdout).lines().count(), 2, "a heading and a presence");
+    assert_eq!(std::fs::read_dir(data.path()).expect("a folder").count(), 0);
+    let spool = data.path().join("spool/planned");
+    std::fs::create_dir_all(&spool).expect("created");
+    std::fs::write(spool.join("seed"), "kept\n").expect("written");
+    let kept = plan();
+    assert_eq!((text(&kept.stderr), &kept.stdout), ("", &plan().stdout));
+}
+
 /// The log of a sensor with one port that is stopped as soon as it stands.
 fn log(port: &str, arguments: &[&str]) -> Vec<String> {
     let data = tempfile::tempdir().expect("a folder");
