@@ -165,6 +165,9 @@ settings! {
     remote_burst: u16 = 20, "COUNT";
 
     /// Seconds between two queries of ours to the same remote address.
+    ///
+    /// It does not hold for the one that follows each answer under an id that is new, in its first fifteen
+    /// minutes.
     remote_query_interval: f64 = 5.0, "SECONDS";
 
     /// Receive buffer of each socket, bytes.
