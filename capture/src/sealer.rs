@@ -125,7 +125,7 @@ impl Sealer {
 mod tests {
     use super::*;
     use crate::event::Event;
-    use crate::partition::write_partitions;
+    use crate::partition::sample::seal_all;
     use crate::retention::Rule;
     use crate::rows::{Rows, sample};
     use crate::sealed;
@@ -140,13 +140,13 @@ mod tests {
     fn record(data: &Path, ts: Micros) {
         let mut rows = Rows::new(HERE);
         rows.push(Event { ts, ..sample::event() });
-        write_partitions(data, HERE, &schema::events::TABLE, [rows.take()]).expect("sealed");
+        seal_all(data, &schema::events::TABLE, [rows.take()]);
     }
 
     /// A sealer that keeps events for thirty days, of a dataset in which more than a day is sealed.
     fn sealer(data: &Path, now: Micros) -> Sealer {
         let hours: Vec<_> = (1..30).map(|hour| now - hour * HOUR).collect();
-        write_partitions(data, HERE, &schema::gaps::TABLE, [gaps(&hours)]).expect("sealed");
+        seal_all(data, &schema::gaps::TABLE, [gaps(&hours)]);
         Sealer::new(
             Retention {
                 data: data.to_owned(),
