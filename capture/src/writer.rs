@@ -374,26 +374,28 @@ impl Appender {
             return 0;
         }
         let now = clock::now();
-        let moment = |row: usize| match times(table, batch).get(row) {
-            Some(&ts) if table.name == schema::events::TABLE.name => ts.min(now),
-            _ => now,
+        let event = |row: usize| match times(table, batch).get(row) {
+            Some(&ts) if table.name == schema::events::TABLE.name => Some(ts.min(now)),
+            _ => None,
         };
         if self.full {
-            self.begin(moment(0));
+            self.begin(event(0).unwrap_or(now));
             return rows;
         }
         match self.spool.append(table, batch, now) {
             Ok(()) => {
                 if let Some(since) = self.outage.take() {
                     tracing::info!("the spool can be written again");
-                    if !self.note_gap(Gap { start: since, end: moment(0), reason: Reason::Storage }) {
+                    // Events that are held come behind all that are complete, and may not be lost any more.
+                    let end = event(0).unwrap_or(self.complete_until.min(now));
+                    if !self.note_gap(Gap { start: since, end, reason: Reason::Storage }) {
                         self.begin(since);
                     }
                 }
                 0
             }
             Err((lost, error)) => {
-                self.begin_outage(moment(rows - lost), &error);
+                self.begin_outage(event(rows - lost).unwrap_or(now), &error);
                 lost
             }
         }
@@ -793,6 +795,23 @@ mod tests {
         writer.finish(rows.into_iter().chain([Job::Stop(now + 2)]).collect()).expect("finished");
         let lost = values_of::<Int64Type>(data.path(), &schema::system_metrics::TABLE, "storage_drops");
         assert_eq!(lost.concat(), [2, 0, 1]);
+    }
+
+    #[test]
+    fn an_outage_that_a_row_of_another_table_ends_covers_no_event_that_is_recorded_later() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let spool = data.path().join(SPOOL);
+        std::fs::remove_dir_all(&spool).expect("removed");
+        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        let now = clock::now();
+        writer.events(events([now, now + 5]));
+        assert!(writer.offer(Job::Complete(now + 3)));
+        wait_until(|| writer.counters().lost_storage == 1);
+        std::fs::remove_file(&spool).expect("removed");
+        let last = vec![Job::Metrics(now + 6, measurement(1)), Job::Stop(clock::now())];
+        assert_eq!(writer.finish(last).expect("finished").recorded, 1);
+        assert_eq!(gaps_of(data.path()), [(now, now + 3)]);
     }
 
     /// The gaps that are sealed.
