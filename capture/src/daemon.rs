@@ -13,7 +13,7 @@ use crate::geo::Geo;
 use crate::keyspace::Keyspace;
 use crate::krpc::Packet;
 use crate::merge::timestamps;
-use crate::metrics::{Metrics, Totals};
+use crate::metrics::{Measurement, Metrics};
 use crate::node::{Antenna, Datagram, Sink};
 use crate::retention::Rule;
 use crate::saved;
@@ -83,6 +83,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         recorded_until: now,
         presences_until: now,
         stopped: false,
+        recorded_before: before
+            .as_ref()
+            .map_or(0, |before| before.recorded_until.max(before.recorded_before)),
+        steps: untold_steps(&config.data, before.as_ref(), &left, now)?,
         seed: seed.clone(),
         config: config.clone(),
     };
@@ -124,6 +128,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         nodes_saved: now,
         metrics: Metrics::new(&config.data),
         measured: now,
+        measurement: Measurement::default(),
         metrics_interval: micros(config.metrics_interval),
         watchdog: Watchdog::from_environment(),
         flush_interval: micros(config.sync_interval),
@@ -212,16 +217,18 @@ fn past_rows(
     use schema::{events, gaps, presences};
     let Some(before) = before else { return Ok(Vec::new()) };
     let mut rows = Vec::new();
+    // The state is never further behind: what is later is of a clock that was ahead and has been set back.
+    let bound = before.recorded_until + micros(before.config.sync_interval) + STEP;
     // Events are spooled in order of time: up to the last one nothing is missing.
-    let last_event = latest(data, left, &events::TABLE, "ts")?.map_or(0, |ts| ts + 1);
+    let last_event = latest(data, left, &events::TABLE, "ts", bound)?.map_or(0, |ts| ts + 1);
     let recorded = if before.stopped { before.recorded_until } else { before.recorded_until.max(last_event) };
     // A run that stopped in order has left nothing to say, unless it could not write.
-    let known = latest(data, left, &presences::TABLE, "valid_to")?.unwrap_or(0);
+    let known = latest(data, left, &presences::TABLE, "valid_to", bound)?.unwrap_or(0);
     let keyspace = before.config.keyspace(&before.seed)?;
     let from = known.max(before.presences_until);
     rows.push((&presences::TABLE, tables::presences(sensor, &keyspace, from, recorded)?));
     // A start that was itself interrupted may have noted a part of the gap.
-    let start = recorded.max(latest(data, left, &gaps::TABLE, "gap_end")?.unwrap_or(0));
+    let start = recorded.max(latest(data, left, &gaps::TABLE, "gap_end", bound.max(now))?.unwrap_or(0));
     if start < now {
         let reason = if before.stopped { Reason::Stopped } else { Reason::Killed };
         rows.push((&gaps::TABLE, tables::gaps(sensor, &[Gap { start, end: now, reason }])?));
@@ -229,17 +236,36 @@ fn past_rows(
     Ok(rows)
 }
 
-/// The latest time in `column` of the segments of `table`.
+/// Steps of the clock that the run before has not written down as gaps.
+fn untold_steps(
+    data: &Path,
+    before: Option<&State>,
+    left: &[Segment],
+    now: Micros,
+) -> anyhow::Result<Vec<(Micros, Micros)>> {
+    let mut steps = Vec::new();
+    for &(start, end) in before.into_iter().flat_map(|before| &before.steps) {
+        // Its state may not tell of what it wrote last.
+        if latest(data, left, &schema::gaps::TABLE, "gap_start", start)? != Some(start) {
+            // If the clock has been set back since, it was ahead.
+            steps.push((start, if start < now { end.min(now) } else { end }));
+        }
+    }
+    Ok(steps)
+}
+
+/// The latest time up to `bound` in `column` of the segments of `table`.
 fn latest(
     data: &Path,
     left: &[Segment],
     table: &'static Table,
     column: &str,
+    bound: Micros,
 ) -> anyhow::Result<Option<Micros>> {
     let mut latest = None;
     for segment in left.iter().filter(|segment| segment.table.name == table.name) {
         for batch in Batches::open(table, &segment.spool_path(data))? {
-            latest = latest.max(timestamps(&batch?, column).iter().copied().max());
+            latest = latest.max(timestamps(&batch?, column).iter().copied().filter(|&ts| ts <= bound).max());
         }
     }
     Ok(latest)
@@ -269,8 +295,9 @@ struct Daemon {
     /// When the good nodes were last saved.
     nodes_saved: Micros,
     metrics: Metrics,
-    /// When the last row of metrics was made.
+    /// When metrics were measured last, and with what result.
     measured: Micros,
+    measurement: Measurement,
     metrics_interval: Micros,
     /// None when nobody watches.
     watchdog: Option<Watchdog>,
@@ -458,14 +485,15 @@ impl Daemon {
         offered
     }
 
-    /// Hands over a row of metrics, and tells those who look at the service or debug it.
+    /// Hands over what metrics say, and tells those who look at the service or debug it.
     fn measure(&mut self, now: Micros) {
         self.measured = now;
         self.shell.counters.kernel_drops += untold_drops(&self.shell.sockets);
-        let Shell { writer, sensor, counters, .. } = &self.shell;
+        let Shell { writer, counters, .. } = &self.shell;
         let (antenna, rows) = (self.antenna.counters(), writer.counters());
-        let totals = Totals::new(antenna, counters, &rows);
-        let sample = self.metrics.sample(&totals, self.antenna.nodes());
+        let measurement = self.metrics.measure(antenna, counters, &rows, self.antenna.nodes());
+        let sample = measurement.since(&self.measurement);
+        self.measurement = measurement;
         tracing::debug!("{sample:?}");
         service::status(&format!(
             "{:.1} events/s, {} since the start, {} lost; {} nodes",
@@ -474,35 +502,18 @@ impl Daemon {
             counters.kernel_drops + rows.lost(),
             sample.active_connections
         ));
-        match tables::system_metrics(sensor, now, &sample) {
-            Ok(row) => {
-                if writer.offer(Job::Rows(&schema::system_metrics::TABLE, row)) {
-                    self.metrics.tell(totals);
-                }
-            }
-            Err(error) => tracing::error!("the row of captured.system_metrics cannot be built: {error}"),
-        }
+        // If there is no room for it now, the next one has its counts.
+        let _ = writer.offer(Job::Metrics(now, measurement));
     }
 
-    /// Writes down that no time has passed between `from` and `to`: a gap if it seems to have, and no
-    /// presences in it. Says whether the writer had room for that.
+    /// Writes down that no time has passed between `from` and `to`: no presences, and a gap if it seems to
+    /// have. Says whether the writer had room for that.
     fn note_step(&mut self, from: Micros, to: Micros) -> bool {
         tracing::warn!(
             "the clock moved {} s at once: it was set, or the machine slept",
             (to - from) / SECOND
         );
-        if !self.note_presences(from, to) {
-            return false;
-        }
-        let gap = Gap { start: from, end: to, reason: Reason::Clock };
-        match tables::gaps(&self.shell.sensor, &[gap]) {
-            Ok(_) if to < from => true,
-            Ok(row) => self.shell.writer.offer(Job::Rows(&schema::gaps::TABLE, row)),
-            Err(error) => {
-                tracing::error!("a gap could not be noted: {error}");
-                true
-            }
-        }
+        self.note_presences(from, to) && self.shell.writer.offer(Job::Step(from, to))
     }
 
     /// Says where everything went.
@@ -549,4 +560,61 @@ fn log(occasion: &str, antenna: &Antenna, sockets: &SocketCounters, rows: &RowCo
         antenna_counters.unaccounted(),
         antenna.nodes()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::HOUR;
+    use crate::rows::{Rows, sample};
+    use crate::state::sample::state;
+    use crate::tables::sample::HERE;
+
+    #[test]
+    fn a_killed_run_ended_when_its_state_says_whatever_the_clock_said_before_it_was_set_back() {
+        let data = tempfile::tempdir().expect("a folder");
+        let killed = 500_000 * HOUR + 50 * MINUTE;
+        let began = killed - 50 * MINUTE;
+        let config = Config { ports: "1-2".parse().expect("ports"), rotate_share: 0.0, ..Config::default() };
+        let keyspace = config.keyspace("seed").expect("a keyspace");
+        // Two hours ahead in its first minute.
+        let ahead = began + 2 * HOUR;
+        let mut events = Rows::new(HERE);
+        [ahead, began + MINUTE, killed].iter().for_each(|&ts| events.push(Event { ts, ..sample::event() }));
+        let presences = tables::presences(HERE, &keyspace, ahead, ahead + MINUTE).expect("rows");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        for (table, rows) in [(&schema::events::TABLE, events.take()), (&schema::presences::TABLE, presences)]
+        {
+            spool.append(table, &rows, killed).map_err(|(_, error)| error).expect("appended");
+        }
+        let left = spool.close_all().expect("closed");
+        let before = State {
+            recorded_until: killed - SECOND,
+            presences_until: began + MINUTE,
+            config,
+            ..state(ahead)
+        };
+        // Early enough that the wrong times are still to come, and late enough that they are over.
+        for now in [killed + HOUR, killed + 10 * HOUR] {
+            let rows = past_rows(data.path(), HERE, Some(&before), &left, now).expect("rows");
+            let times = |table: usize, column| timestamps(&rows[table].1, column).to_vec();
+            assert_eq!(times(0, "valid_from"), [began + MINUTE; 2]);
+            assert_eq!(times(0, "valid_to"), [killed + 1; 2]);
+            assert_eq!((times(1, "gap_start"), times(1, "gap_end")), (vec![killed + 1], vec![now]));
+        }
+    }
+
+    #[test]
+    fn a_killed_run_leaves_the_steps_that_it_has_not_written_down() {
+        let data = tempfile::tempdir().expect("a folder");
+        let (mut spool, _) = Spool::open(data.path(), HERE).expect("opened");
+        let written = tables::sample::gaps(&[10]);
+        spool.append(&schema::gaps::TABLE, &written, 10).map_err(|(_, error)| error).expect("appended");
+        let left = spool.close_all().expect("closed");
+        let before = State { steps: vec![(10, 20), (30, 40), (50, 5000)], ..state(0) };
+        let untold = |now| untold_steps(data.path(), Some(&before), &left, now).expect("steps");
+        assert_eq!(untold(6000), [(30, 40), (50, 5000)]);
+        assert_eq!(untold(100), [(30, 40), (50, 100)], "it was ahead");
+        assert_eq!(untold(5), [(30, 40), (50, 5000)], "it is behind");
+    }
 }

@@ -28,7 +28,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Distinct values up to which their number is exact. The standard error beyond is one part in the
+/// Distinct values below which their number is exact. The standard error from there on is one part in the
 /// square root of it: 0.8 %.
 const EXACT: usize = 1 << 14;
 /// The table with the columns of [`DROPS`].

@@ -2,7 +2,7 @@
 //!
 //! libtorrent bans an address after 50 messages in 10 seconds, answers included, and our sockets
 //! all share a few addresses. So every answer and every query of every presence draws on the same
-//! budget, and our own queries to one remote are spaced out besides.
+//! budget, and our own queries to one remote are spaced out besides, unless they introduce a new id.
 
 use crate::clock::{Micros, SECOND};
 use crate::secret::Secret;
@@ -81,7 +81,8 @@ impl Guard {
     }
 
     /// Whether a query of ours may go to `ip` right behind an answer to it; if so, it is charged. It need
-    /// not wait for the time between two queries: once for every id that `ip` is shown is rare enough.
+    /// not wait for the time between two queries: it introduces an id that is new, and never comes more often
+    /// than `ip` asks.
     pub fn allow_introduction(&mut self, now: Micros, ip: IpAddr) -> bool {
         let Limits { interval, burst, .. } = self.limits;
         charge(self.slot(ip), now, interval, burst / 2)

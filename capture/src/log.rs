@@ -6,7 +6,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt::{self, Debug, Write as _};
-use std::io;
+use std::io::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -28,6 +28,8 @@ pub fn start(format: Format, debug: bool) {
     tracing_subscriber::fmt()
         .with_max_level(if debug { Level::DEBUG } else { Level::INFO })
         .with_writer(io::stderr)
+        // A line that standard error does not take is lost. Said on standard error, that ends the thread.
+        .log_internal_errors(false)
         .event_format(Lines { format, is_journal: is_journal() })
         .init();
 }
@@ -36,7 +38,8 @@ pub fn start(format: Format, debug: bool) {
 pub fn complain(error: &anyhow::Error) {
     let prefix = if is_journal() { prefix(Level::ERROR) } else { "" };
     for line in format!("capture: {error:#}").lines() {
-        eprintln!("{prefix}{line}");
+        // If nobody can read it, the exit code has to do.
+        let _ = writeln!(io::stderr(), "{prefix}{line}");
     }
 }
 

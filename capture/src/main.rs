@@ -32,7 +32,9 @@ enum Command {
         #[arg(long, value_enum, default_value_t = log::Format::Text, value_name = "FORMAT")]
         log_format: log::Format,
     },
-    /// Print addresses, ports, ids and slices of all presences without binding anything.
+    /// Print addresses, ports, ids and slices of all presences without binding or writing anything.
+    ///
+    /// As long as there is no seed, neither in the settings nor kept by an earlier run, the ids are an example.
     Plan {
         /// How to print them.
         #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -112,7 +114,15 @@ fn print_tail(config: &Config, unsealed: bool) -> anyhow::Result<()> {
 }
 
 fn print_plan(config: &Config, format: Format) -> anyhow::Result<()> {
-    let rows = plan::rows(&config.keyspace(&state::seed(config)?)?, clock::now());
+    let seed = match state::known_seed(config)? {
+        Some(seed) => seed,
+        None => {
+            // If nobody can read it, there is nothing to be done.
+            let _ = writeln!(io::stderr(), "capture: no seed is kept yet: the first run draws other ids");
+            state::random()?
+        }
+    };
+    let rows = plan::rows(&config.keyspace(&seed)?, clock::now());
     match format {
         Format::Table => print(&plan::table(&rows)),
         Format::Json => print(&plan::json(&rows)?),

@@ -1,43 +1,15 @@
 //! What [`schema::system_metrics`] tells of the host and of this process.
 //!
-//! Counts come as totals since the start and leave as what was added since the row before. A row
-//! that found no room in the writer's queue is measured again: its counts are in the next one.
+//! Counts come as totals since the start and leave as what was added since the last row that was written:
+//! one that was lost, because the disk was full or the writer busy, has its counts in the next.
 
 use crate::counters::{Counters, RowCounters, SocketCounters};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// What has been counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    events: u64,
-    unsettled: u64,
-    bytes_sent: u64,
-    bytes_received: u64,
-    kernel_drops: u64,
-    queue_drops: u64,
-    storage_drops: u64,
-}
-
-impl Totals {
-    /// The part of the counters that the table has.
-    #[must_use]
-    pub fn new(antenna: &Counters, sockets: &SocketCounters, rows: &RowCounters) -> Self {
-        Self {
-            events: antenna.events,
-            unsettled: antenna.events.saturating_sub(rows.settled()),
-            bytes_sent: sockets.bytes_sent,
-            bytes_received: sockets.bytes_received,
-            kernel_drops: sockets.kernel_drops,
-            queue_drops: rows.lost_queue_full,
-            storage_drops: rows.lost_storage,
-        }
-    }
-}
-
 /// One row without time and sensor; fields as the columns of [`schema::system_metrics`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "the columns are documented where the table is declared")]
 pub struct Sample {
     pub cpu_percent: f64,
@@ -57,14 +29,41 @@ pub struct Sample {
     pub storage_drops: u64,
 }
 
-/// Measures the host and this process, and remembers what was told before.
+/// What was measured at one moment. The default is what it was at the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measurement {
+    /// Counts are those since the start.
+    sample: Sample,
+    /// Events received since the start.
+    events: u64,
+    /// Time since the start.
+    elapsed: Duration,
+}
+
+impl Measurement {
+    /// The row about the time since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Sample {
+        let (now, then) = (&self.sample, &before.sample);
+        let seconds = self.elapsed.saturating_sub(before.elapsed).as_secs_f64();
+        Sample {
+            network_bytes_sent: now.network_bytes_sent - then.network_bytes_sent,
+            network_bytes_recv: now.network_bytes_recv - then.network_bytes_recv,
+            events_per_second: (self.events - before.events) as f64 / seconds.max(f64::EPSILON),
+            kernel_drops: now.kernel_drops - then.kernel_drops,
+            queue_drops: now.queue_drops - then.queue_drops,
+            storage_drops: now.storage_drops - then.storage_drops,
+            ..*now
+        }
+    }
+}
+
+/// Measures the host and this process.
 pub struct Metrics {
     system: System,
     process: Option<Pid>,
     data: PathBuf,
-    /// What rows have told of so far, and up to when.
-    told: Totals,
-    until: Instant,
+    start: Instant,
 }
 
 impl Metrics {
@@ -75,11 +74,17 @@ impl Metrics {
         // Processor time is a difference: this is what the first row is compared with.
         system.refresh_cpu_usage();
         let process = sysinfo::get_current_pid().ok();
-        Self { system, process, data: data.to_owned(), told: Totals::default(), until: Instant::now() }
+        Self { system, process, data: data.to_owned(), start: Instant::now() }
     }
 
-    /// Everything since [`Metrics::tell`]; `nodes` is the number of nodes in the routing tables.
-    pub fn sample(&mut self, totals: &Totals, nodes: usize) -> Sample {
+    /// What is so now; `nodes` is the number of nodes in the routing tables.
+    pub fn measure(
+        &mut self,
+        antenna: &Counters,
+        sockets: &SocketCounters,
+        rows: &RowCounters,
+        nodes: usize,
+    ) -> Measurement {
         self.system.refresh_cpu_usage();
         self.system.refresh_memory();
         if let Some(pid) = self.process {
@@ -88,31 +93,25 @@ impl Metrics {
         }
         let process = self.process.and_then(|pid| self.system.process(pid));
         let disk = Space::below(&self.data);
-        let events = totals.events - self.told.events;
-        Sample {
+        let sample = Sample {
             cpu_percent: f64::from(self.system.global_cpu_usage()),
             memory_percent: percent(self.system.used_memory(), self.system.total_memory()),
             memory_mb: process.map(|process| process.memory() as f64 / 1e6),
             disk_usage_percent: disk.map(|disk| percent(disk.used, disk.used + disk.free)),
             disk_free_gb: disk.map(|disk| disk.free as f64 / 1e9),
-            network_bytes_sent: totals.bytes_sent - self.told.bytes_sent,
-            network_bytes_recv: totals.bytes_received - self.told.bytes_received,
+            network_bytes_sent: sockets.bytes_sent,
+            network_bytes_recv: sockets.bytes_received,
             open_files: process.and_then(sysinfo::Process::open_files).map(clamp),
             // The main thread is not among the tasks.
             threads: process.and_then(sysinfo::Process::tasks).map(|tasks| clamp(tasks.len() + 1)),
             active_connections: clamp(nodes),
-            queue_size: clamp(totals.unsettled as usize),
-            events_per_second: events as f64 / self.until.elapsed().as_secs_f64().max(f64::EPSILON),
-            kernel_drops: totals.kernel_drops - self.told.kernel_drops,
-            queue_drops: totals.queue_drops - self.told.queue_drops,
-            storage_drops: totals.storage_drops - self.told.storage_drops,
-        }
-    }
-
-    /// A row has told of everything up to `totals`.
-    pub fn tell(&mut self, totals: Totals) {
-        self.told = totals;
-        self.until = Instant::now();
+            queue_size: clamp(antenna.events.saturating_sub(rows.settled()) as usize),
+            events_per_second: 0.0,
+            kernel_drops: sockets.kernel_drops,
+            queue_drops: rows.lost_queue_full,
+            storage_drops: rows.lost_storage,
+        };
+        Measurement { sample, events: antenna.events, elapsed: self.start.elapsed() }
     }
 }
 
@@ -146,24 +145,40 @@ fn clamp(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// Measurements for tests of what becomes of them.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    /// One by which so many events were lost since the start because they could not be written.
+    pub(crate) fn measurement(storage_drops: u64) -> Measurement {
+        Measurement { sample: Sample { storage_drops, ..Sample::default() }, ..Measurement::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn totals(events: u64) -> Totals {
-        Totals { events, bytes_sent: 100 * events, ..Totals::default() }
+    fn measure(metrics: &mut Metrics, events: u64, rows: RowCounters) -> Measurement {
+        let antenna = Counters { events, ..Counters::default() };
+        let sockets = SocketCounters { bytes_sent: 100 * events, ..SocketCounters::default() };
+        metrics.measure(&antenna, &sockets, &rows, 5)
     }
 
     #[test]
-    fn a_row_tells_what_was_added_since_the_last_one_that_was_kept() {
+    fn a_row_tells_what_was_added_since_the_one_it_follows() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut metrics = Metrics::new(folder.path());
-        assert_eq!(metrics.sample(&totals(2), 0).network_bytes_sent, 200);
-        assert_eq!(metrics.sample(&totals(3), 0).network_bytes_sent, 300, "the row before was not kept");
-        metrics.tell(totals(3));
-        let sample = metrics.sample(&totals(7), 5);
-        assert_eq!((sample.network_bytes_sent, sample.active_connections), (400, 5));
-        assert!(sample.events_per_second > 0.0);
+        let first = measure(&mut metrics, 3, RowCounters::default());
+        let lost = RowCounters { lost_queue_full: 1, lost_storage: 2, ..RowCounters::default() };
+        let second = measure(&mut metrics, 7, lost);
+        assert_eq!(first.since(&Measurement::default()).network_bytes_sent, 300);
+        let row = second.since(&first);
+        assert_eq!((row.network_bytes_sent, row.queue_drops, row.storage_drops), (400, 1, 2));
+        assert_eq!(row.active_connections, 5);
+        let seconds = (second.elapsed - first.elapsed).as_secs_f64();
+        assert_eq!(row.events_per_second, 4.0 / seconds);
     }
 
     #[test]
@@ -172,7 +187,7 @@ mod tests {
         let mut metrics = Metrics::new(folder.path());
         let status = std::fs::read_to_string("/proc/self/status").expect("a status");
         let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).expect("a field").trim();
-        let sample = metrics.sample(&Totals::default(), 0);
+        let sample = measure(&mut metrics, 0, RowCounters::default()).sample;
         let resident: f64 = field("VmRSS:").trim_end_matches(" kB").parse().expect("a number");
         let told = sample.memory_mb.expect("readable") * 1e6 / 1024.0;
         assert!((0.5..2.0).contains(&(told / resident)), "{told} instead of {resident} kB");
@@ -180,14 +195,13 @@ mod tests {
         assert!(sample.threads.is_some_and(|threads| threads >= 1) && sample.open_files.is_some());
         assert!(sample.disk_free_gb.is_some() && sample.disk_usage_percent.is_some_and(|used| used <= 100.0));
         metrics.data = "/nowhere".into();
-        assert_eq!(metrics.sample(&Totals::default(), 0).disk_free_gb, None);
+        assert_eq!(measure(&mut metrics, 0, RowCounters::default()).sample.disk_free_gb, None);
     }
 
     #[test]
     fn the_queue_is_what_was_received_and_has_no_fate_yet() {
-        let antenna = Counters { events: 10, ..Counters::default() };
+        let folder = tempfile::tempdir().expect("a folder");
         let rows = RowCounters { recorded: 4, lost_queue_full: 2, lost_storage: 1, ..RowCounters::default() };
-        let totals = Totals::new(&antenna, &SocketCounters::default(), &rows);
-        assert_eq!(totals.unsettled, 3);
+        assert_eq!(measure(&mut Metrics::new(folder.path()), 10, rows).sample.queue_size, 3);
     }
 }

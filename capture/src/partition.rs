@@ -9,7 +9,7 @@
 use crate::clock::Micros;
 use crate::geo::Geo;
 use crate::merge::{merge, times};
-use crate::spool::{Batches, Segment, Spool, SpoolError, io_error, rows_error, sync_folder};
+use crate::spool::{Batches, Segment, SpoolError, io_error, rows_error, sync_folder};
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -17,7 +17,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
-use schema::{Column, Table, Type, version};
+use schema::{Column, Type, version};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -266,29 +266,37 @@ fn create_folders(folder: &Path) -> Result<(), SpoolError> {
     }
 }
 
-/// Writes whole batches of a captured table into partitions, through the same spool and the same
-/// sealing as the daemon, and returns the files. Each file is named after its first row.
-///
-/// # Errors
-/// When a daemon has the spool of `sensor` open, or a file cannot be written.
-pub fn write_partitions(
-    data: &Path,
-    sensor: &str,
-    table: &'static Table,
-    batches: impl IntoIterator<Item = RecordBatch>,
-) -> Result<Vec<PathBuf>, SpoolError> {
-    let (mut spool, mut segments) = Spool::open(data, sensor)?;
-    for batch in batches {
-        let first = times(table, &batch).iter().copied().min().unwrap_or_default();
-        spool.append(table, &batch, first).map_err(|(_, error)| error)?;
+/// Partitions for tests.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+    use crate::spool::Spool;
+    use crate::tables::sample::HERE;
+    use schema::Table;
+
+    /// Seals batches of a captured table as the daemon does, and returns the files. Each is named after its
+    /// first row.
+    pub(crate) fn seal_all(
+        data: &Path,
+        table: &'static Table,
+        batches: impl IntoIterator<Item = RecordBatch>,
+    ) -> Vec<PathBuf> {
+        let (mut spool, mut segments) = Spool::open(data, HERE).expect("opened");
+        for batch in batches {
+            let first = times(table, &batch).iter().copied().min().unwrap_or_default();
+            spool.append(table, &batch, first).map_err(|(_, error)| error).expect("appended");
+        }
+        segments.extend(spool.close_all().expect("closed"));
+        let seal = |segment: &Segment| seal(data, segment, &mut Geo::default()).expect("sealed");
+        segments.iter().filter_map(seal).collect()
     }
-    segments.extend(spool.close_all()?);
-    segments.iter().filter_map(|segment| seal(data, segment, &mut Geo::default()).transpose()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::sample::seal_all;
     use super::*;
+    use crate::spool::Spool;
     use crate::tables::sample::{HERE, gaps};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
@@ -311,8 +319,7 @@ mod tests {
     #[test]
     fn a_sealed_segment_is_one_sorted_file_with_metadata() {
         let data = tempfile::tempdir().expect("a folder");
-        let sealed =
-            write_partitions(data.path(), HERE, &TABLE, [gaps(&[30, 10]), gaps(&[20, 40])]).expect("sealed");
+        let sealed = seal_all(data.path(), &TABLE, [gaps(&[30, 10]), gaps(&[20, 40])]);
         assert_eq!(files(data.path()), sealed);
         assert_eq!(read(&sealed[0]), [10, 20, 30, 40]);
         let file = File::open(&sealed[0]).expect("opened");
@@ -362,15 +369,15 @@ mod tests {
     #[test]
     fn a_segment_without_rows_leaves_no_file() {
         let data = tempfile::tempdir().expect("a folder");
-        let sealed = write_partitions(data.path(), HERE, &TABLE, [gaps(&[])]).expect("sealed");
+        let sealed = seal_all(data.path(), &TABLE, [gaps(&[])]);
         assert!(sealed.is_empty() && files(data.path()).is_empty());
     }
 
     #[test]
     fn two_loads_of_the_same_rows_are_two_files() {
         let data = tempfile::tempdir().expect("a folder");
-        write_partitions(data.path(), HERE, &TABLE, [gaps(&[1])]).expect("sealed");
-        write_partitions(data.path(), HERE, &TABLE, [gaps(&[1])]).expect("sealed");
+        seal_all(data.path(), &TABLE, [gaps(&[1])]);
+        seal_all(data.path(), &TABLE, [gaps(&[1])]);
         assert_eq!(files(data.path()).len(), 2);
     }
 
@@ -398,8 +405,7 @@ mod tests {
             let data = tempfile::tempdir().expect("a folder");
             let mut all: Vec<_> = batches.concat();
             all.sort_unstable();
-            let sealed =
-                write_partitions(data.path(), HERE, &TABLE, batches.iter().map(|starts| gaps(starts))).expect("sealed");
+            let sealed = seal_all(data.path(), &TABLE, batches.iter().map(|starts| gaps(starts)));
             prop_assert_eq!(sealed.len(), 1);
             prop_assert_eq!(read(&sealed[0]), all);
         }

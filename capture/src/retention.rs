@@ -25,6 +25,9 @@ use std::path::{Path, PathBuf};
 /// Sealed hours behind a day that settle it.
 pub const SETTLING: usize = 24;
 
+/// Said behind the reason why something is still there.
+pub(crate) const AGAIN: &str = "old files are looked at again in six hours";
+
 /// How long a table is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
@@ -86,10 +89,11 @@ impl Retention {
         Ok(days)
     }
 
-    /// Deletes what is older than its rule says and summarised. Returns the days, table by table.
+    /// Deletes what is older than its rule says and summarised. Returns the days, table by table. A day that
+    /// cannot be deleted is named in the log, and keeps no other.
     ///
     /// # Errors
-    /// When a folder cannot be listed or a file cannot be deleted; the next sweep tries again.
+    /// When a folder cannot be listed.
     pub fn delete(&self, settled: Micros) -> Result<Vec<(&'static str, i32)>, SpoolError> {
         let mut deleted = Vec::new();
         for rule in &self.rules {
@@ -99,8 +103,10 @@ impl Retention {
             for day in sealed::days(&self.data, rule.table)? {
                 let old = end(day) + age <= settled;
                 if old && self.is_summarised(day)? && !self.own(rule.table, day)?.is_empty() {
-                    remove_day(&sealed::day_folder(&self.data, rule.table, day), &self.sensor)?;
-                    deleted.push((rule.table, day));
+                    match remove_day(&sealed::day_folder(&self.data, rule.table, day), &self.sensor) {
+                        Ok(()) => deleted.push((rule.table, day)),
+                        Err(error) => tracing::error!("{error}; {AGAIN}"),
+                    }
                 }
             }
         }
@@ -137,8 +143,9 @@ fn end(day: i32) -> Micros {
 /// Removes the files of `sensor` below the folder of a day, and the folder with the last of them.
 fn remove_day(day: &Path, sensor: &str) -> Result<(), SpoolError> {
     let mut ours = Vec::new();
-    let mut alone = true;
-    let hours = list(day)?;
+    // What stands beside the hours is not ours.
+    let (hours, others): (Vec<_>, Vec<_>) = list(day)?.into_iter().partition(|path| path.is_dir());
+    let mut alone = others.is_empty();
     for path in hours.iter().map(|hour| list(hour)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
         let file: Option<schema::partition::FileName> =
             name(&path).and_then(|name| name.trim_start_matches('.').rsplit_once('.')?.0.parse().ok());
@@ -166,7 +173,8 @@ fn remove_day(day: &Path, sensor: &str) -> Result<(), SpoolError> {
 fn remove_leftovers(table: &Path) -> Result<(), SpoolError> {
     for path in list(table)? {
         if name(&path).is_some_and(|name| name.starts_with(".date=")) {
-            fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
+            let removed = fs::remove_dir_all(&path).map_err(io_error("remove", &path));
+            removed.unwrap_or_else(|error| tracing::error!("{error}; {AGAIN}"));
         }
     }
     Ok(())
@@ -344,6 +352,35 @@ mod tests {
         assert_eq!(left.iter().map(|file| file.hour).collect::<Vec<_>>(), [hour(FIRST, 3), hour(FIRST, 4)]);
         assert!(!sealed::day_folder(world.folder.path(), "events", FIRST).join("hour=05").exists());
         assert!(!sealed::day_folder(world.folder.path(), "events", FIRST + 1).exists());
+    }
+
+    #[test]
+    fn a_stray_file_keeps_no_event() {
+        let world = World::new();
+        for running in FIRST * 24..(FIRST + 40) * 24 {
+            world.record(Hour(running.into()));
+        }
+        let day = sealed::day_folder(world.folder.path(), "events", FIRST);
+        fs::write(day.join(".DS_Store"), "").expect("written");
+        world.sweep(hour(FIRST + 40, 0).start());
+        assert_eq!(world.days("events")[..2], [FIRST, FIRST + 10]);
+        let left =
+            fs::read_dir(&day).expect("it is not ours").map(|entry| entry.expect("an entry").file_name());
+        assert_eq!(left.collect::<Vec<_>>(), [".DS_Store"]);
+    }
+
+    #[test]
+    fn a_day_that_cannot_be_deleted_keeps_no_other() {
+        let world = World::new();
+        for running in FIRST * 24..(FIRST + 40) * 24 {
+            world.record(Hour(running.into()));
+        }
+        // Where the folder of the first day would be renamed to stands a file.
+        let day = sealed::day_folder(world.folder.path(), "events", FIRST);
+        fs::write(day.with_file_name(format!(".{}", name(&day).expect("a name"))), "").expect("written");
+        world.sweep(hour(FIRST + 40, 0).start());
+        assert_eq!(world.days("events")[..2], [FIRST, FIRST + 10]);
+        assert_eq!(world.days("floods")[0], FIRST + 33);
     }
 
     #[test]

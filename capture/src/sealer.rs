@@ -8,7 +8,7 @@ use crate::clock::{self, HOUR, MINUTE, Micros};
 use crate::day_summary;
 use crate::geo::Geo;
 use crate::partition::seal;
-use crate::retention::{Retention, words};
+use crate::retention::{AGAIN, Retention, words};
 use crate::spool::{Segment, SpoolError, write_segment};
 use schema::partition::{Hour, date_text};
 use std::path::PathBuf;
@@ -86,20 +86,23 @@ impl Sealer {
 
     /// Summarises and deletes what is due at `now`.
     fn sweep(&mut self, now: Micros) {
-        let swept = self.summarise(now).and_then(|settled| match settled {
-            Some(settled) => self.retention.delete(settled),
-            None => Ok(Vec::new()),
-        });
-        match swept {
+        let complain = |error: SpoolError| tracing::error!("{error}; {AGAIN}");
+        let settled = match self.retention.settled(now) {
+            Ok(Some(settled)) => settled,
+            Ok(None) => return,
+            Err(error) => return complain(error),
+        };
+        self.summarise(settled, now).unwrap_or_else(complain);
+        // Also when a summary could not be written: on a full disk this makes room for it.
+        match self.retention.delete(settled) {
             Ok(deleted) if deleted.is_empty() => {}
             Ok(deleted) => tracing::info!("deleted what was old enough: {}", words(&deleted)),
-            Err(error) => tracing::error!("{error}; old files are looked at again in six hours"),
+            Err(error) => complain(error),
         }
     }
 
-    /// Summarises the settled days that have no summary. Returns what is settled.
-    fn summarise(&mut self, now: Micros) -> Result<Option<Micros>, SpoolError> {
-        let Some(settled) = self.retention.settled(now)? else { return Ok(None) };
+    /// Summarises the settled days that have no summary.
+    fn summarise(&mut self, settled: Micros, now: Micros) -> Result<(), SpoolError> {
         for day in self.retention.unsummarised(settled)? {
             let Retention { data, sensor, summaries, .. } = &self.retention;
             let row = day_summary::row(data, sensor, day)?;
@@ -114,7 +117,7 @@ impl Sealer {
                 day_summary::forget(data, sensor, day)?;
             }
         }
-        Ok(Some(settled))
+        Ok(())
     }
 }
 
@@ -122,34 +125,46 @@ impl Sealer {
 mod tests {
     use super::*;
     use crate::event::Event;
-    use crate::partition::write_partitions;
+    use crate::partition::sample::seal_all;
     use crate::retention::Rule;
     use crate::rows::{Rows, sample};
     use crate::sealed;
+    use crate::spool::folder;
     use crate::tables::sample::{HERE, gaps};
     use schema::partition::DAY;
+    use std::fs;
+    use std::path::Path;
     use std::sync::mpsc;
+
+    /// Seals an event of `ts`.
+    fn record(data: &Path, ts: Micros) {
+        let mut rows = Rows::new(HERE);
+        rows.push(Event { ts, ..sample::event() });
+        seal_all(data, &schema::events::TABLE, [rows.take()]);
+    }
+
+    /// A sealer that keeps events for thirty days, of a dataset in which more than a day is sealed.
+    fn sealer(data: &Path, now: Micros) -> Sealer {
+        let hours: Vec<_> = (1..30).map(|hour| now - hour * HOUR).collect();
+        seal_all(data, &schema::gaps::TABLE, [gaps(&hours)]);
+        Sealer::new(
+            Retention {
+                data: data.to_owned(),
+                sensor: HERE.to_owned(),
+                rules: vec![Rule { table: schema::events::TABLE.name, days: 30 }],
+                summaries: &schema::day_summaries::TABLE,
+            },
+            Geo::default(),
+        )
+    }
 
     #[test]
     fn an_old_day_is_summarised_and_then_deleted() {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let old = now - 40 * DAY;
-        let mut rows = Rows::new(HERE);
-        rows.push(Event { ts: old, ..sample::event() });
-        write_partitions(data.path(), HERE, &schema::events::TABLE, [rows.take()]).expect("sealed");
-        let hours: Vec<_> = (1..30).map(|hour| now - hour * HOUR).collect();
-        write_partitions(data.path(), HERE, &schema::gaps::TABLE, [gaps(&hours)]).expect("sealed");
-
-        let sealer = Sealer::new(
-            Retention {
-                data: data.path().to_owned(),
-                sensor: HERE.to_owned(),
-                rules: vec![Rule { table: schema::events::TABLE.name, days: 30 }],
-                summaries: &schema::day_summaries::TABLE,
-            },
-            Geo::default(),
-        );
+        record(data.path(), old);
+        let sealer = sealer(data.path(), now);
         let (segments, closed) = mpsc::channel();
         let thread = std::thread::spawn(move || sealer.run(&closed));
         let days = |table| sealed::days(data.path(), table).expect("listed");
@@ -161,5 +176,24 @@ mod tests {
         assert_eq!(days("day_summaries"), [Hour::of(old).day()]);
         drop(segments);
         thread.join().expect("no panic").expect("nothing is left to be sealed");
+    }
+
+    #[test]
+    fn a_day_that_cannot_be_summarised_keeps_no_other() {
+        let data = tempfile::tempdir().expect("a folder");
+        let now = clock::now();
+        let days = |table| sealed::days(data.path(), table).expect("listed");
+        let mut sealer = sealer(data.path(), now);
+        let [first, second] = [41, 40].map(|ago| now - ago * DAY);
+        record(data.path(), first);
+        sealer.retention.rules[0].days = 1000;
+        sealer.sweep(now);
+        assert_eq!(days("day_summaries"), [Hour::of(first).day()]);
+        record(data.path(), second);
+        let counts = format!("day.{}.json", date_text(Hour::of(second).day()));
+        fs::create_dir(folder(data.path(), HERE).join(counts)).expect("a folder where a file must be");
+        sealer.retention.rules[0].days = 30;
+        sealer.sweep(now);
+        assert_eq!(days("events"), [Hour::of(second).day()]);
     }
 }

@@ -264,9 +264,15 @@ impl Socket {
         nix::sys::stat::fstat(self.udp.get_ref()).ok().map(|stat| stat.st_ino)
     }
 
-    /// Drops since the socket last told, of `total` drops in all.
+    /// Drops since the socket last told, of `total` drops in all. A datagram tells of those before it was
+    /// queued; `/proc/net/udp` may have told of more since.
     fn note_drops(&self, total: u32) -> u32 {
-        total.wrapping_sub(self.drops.replace(total))
+        let new = total.wrapping_sub(self.drops.get());
+        if new > u32::MAX / 2 {
+            return 0;
+        }
+        self.drops.set(total);
+        new
     }
 }
 
@@ -460,6 +466,29 @@ mod tests {
         take(&mut inbox);
         assert!(dropped > 0, "the receive buffer holds fewer than {sent} datagrams");
         assert_eq!(received + dropped, sent + 1);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn datagrams_that_waited_while_their_socket_was_asked_tell_no_drop_twice() {
+        let (socket, local) = socket();
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let sockets = [socket];
+        let mut inbox = Inbox::default();
+        let (mut received, mut dropped) = (0, 0);
+        let sent = 2000;
+        // The second time the datagrams that wait tell of the drops of the first.
+        for _ in 0..2 {
+            for _ in 0..sent {
+                sender.send_to(&[0; 512], local).expect("sent");
+            }
+            dropped += untold_drops(&sockets);
+            while sockets[0].receive(&mut inbox).is_ok() {
+                received += inbox.datagrams().count() as u64;
+                dropped += inbox.datagrams().map(|(received, _)| u64::from(received.dropped)).sum::<u64>();
+            }
+        }
+        assert!(dropped > 0, "the receive buffer holds fewer than {sent} datagrams");
+        assert_eq!(received + dropped, 2 * sent);
     }
 
     #[tokio::test(flavor = "current_thread")]

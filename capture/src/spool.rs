@@ -20,7 +20,7 @@ use arrow_ipc::writer::StreamEncoder;
 use arrow_ipc::{MessageHeader, root_as_message};
 use arrow_schema::{ArrowError, SchemaRef};
 use schema::Table;
-use schema::partition::{FileName, Hour, date_text, is_sensor_name, parse_date, parse_hour_folder};
+use schema::partition::{FileName, Hour, date_text, parse_date, parse_hour_folder};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -57,11 +57,6 @@ pub enum SpoolError {
         /// Root of the dataset.
         data: String,
     },
-    /// The name cannot stand in a file name.
-    #[error(
-        "`{0}` cannot be a sensor's name: use up to 64 of A–Z a–z 0–9 . _ - and begin with a letter or a digit"
-    )]
-    Sensor(String),
     /// The file system refused.
     #[error("cannot {action} {path}: {cause}")]
     Io {
@@ -204,18 +199,18 @@ impl Spool {
     /// # Errors
     /// When another process has it open, or the folder cannot be used.
     pub fn open(data: &Path, sensor: &str) -> Result<(Self, Vec<Segment>), SpoolError> {
-        if !is_sensor_name(sensor) {
-            return Err(SpoolError::Sensor(sensor.to_owned()));
-        }
         let lock = lock(data, sensor)?;
         let folder = folder(data, sensor);
         let mut left = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
             let path = entry.map_err(io_error("list", &folder))?.path();
             let segment = path.file_name().and_then(|name| name.to_str()).and_then(Segment::parse);
+            // Those of another sensor may be in use where they come from.
+            let segment = segment.filter(|segment| segment.name.sensor == sensor);
             if segment.is_none() && path.extension().is_some_and(|ending| ending == "spool") {
                 tracing::warn!(
-                    "{}: not a name of ours, left alone; if it holds rows, give it its old name and restart",
+                    "{}: not a segment of {sensor}, left alone; if it holds rows, give it its old name in the folder \
+                     of its own sensor, and start that one",
                     path.display()
                 );
             }
@@ -714,6 +709,19 @@ mod tests {
         ] {
             assert!(Segment::parse(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_segment_of_another_sensor_is_left_alone() {
+        let data = tempfile::tempdir().expect("a folder");
+        let theirs = spooled(data.path(), &[&[1]]).spool_path(data.path());
+        let copy = folder(data.path(), "there").join(theirs.file_name().expect("a name"));
+        fs::create_dir_all(folder(data.path(), "there")).expect("created");
+        fs::copy(&theirs, &copy).expect("copied");
+        let (_, left) = Spool::open(data.path(), "there").expect("opened");
+        assert!(left.is_empty() && copy.exists());
+        fs::remove_file(&theirs).expect("removed");
+        assert!(Spool::open(data.path(), "there").is_ok(), "what it is named after need not be there");
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! beyond it is lost and counted. While the disk refuses to write, or has less room than the free-space floor, rows are
 //! counted as lost too, and the outage becomes a row of `captured.gaps` once it is over.
 
-use crate::clock::{self, Micros, SECOND};
+use crate::clock::{self, HOUR, Micros, SECOND};
 use crate::counters::RowCounters;
 use crate::event::Event;
 use crate::geo::Geo;
 use crate::krpc::compact::Contact;
 use crate::merge::times;
-use crate::metrics::Space;
+use crate::metrics::{Measurement, Space};
 use crate::retention::{Retention, Rule};
 use crate::rows::Rows;
 use crate::saved;
@@ -35,6 +35,8 @@ const MOST_EVENTS: usize = 1 << 16;
 const HEARTBEAT: Micros = 10 * SECOND;
 /// Time in which the writer shows at least once that it does not hang.
 const LONGEST_WAIT: Duration = Duration::from_micros(HEARTBEAT as u64);
+/// Time for which a clock that was set ahead has to go on from there before it is believed.
+const PROVEN: Micros = HOUR;
 /// The share of the free-space floor that must be free beyond it before recording resumes, so that
 /// it does not stop again at once: one part in this many.
 const CLEARANCE: u64 = 10;
@@ -51,10 +53,12 @@ pub enum Job {
     Presences(RecordBatch, Micros),
     /// Rows of `captured.floods`, in order of time.
     Floods(RecordBatch),
+    /// What was measured at the given time.
+    Metrics(Micros, Measurement),
     /// Good nodes, to be saved for the next start.
     Nodes(Vec<Contact>),
-    /// Rows of another table.
-    Rows(&'static Table, RecordBatch),
+    /// The clock was set from the first to the second time, or the machine slept.
+    Step(Micros, Micros),
     /// An orderly end: everything before the given time has been handed over.
     Stop(Micros),
 }
@@ -162,7 +166,9 @@ impl Writer {
             full: false,
             outage: None,
             owed: None,
+            told: Measurement::default(),
             unsaved: false,
+            unsavable: false,
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
@@ -242,8 +248,12 @@ struct Appender {
     /// The first rows of presences that could not be written, and until when they are complete: of the
     /// hour in which the outage began. The hours that lie within it have no events to explain.
     owed: Option<(RecordBatch, Micros)>,
+    /// What was measured for the last row of metrics that was written.
+    told: Measurement,
     /// Whether the state says something new that a sealed segment must not outrun.
     unsaved: bool,
+    /// Whether it could not be saved the last time.
+    unsavable: bool,
 }
 
 impl Appender {
@@ -292,21 +302,24 @@ impl Appender {
                 self.progress.floods_recorded.fetch_add(sum(kept), Ordering::Relaxed);
                 self.progress.floods_lost_storage.fetch_add(sum(lost), Ordering::Relaxed);
             }
+            Job::Metrics(ts, measurement) => self.write_metrics(ts, measurement),
             Job::Nodes(nodes) => {
                 // Without them the next start takes a little longer: no outage.
                 if let Err(error) = saved::save(&self.settings.data, &self.settings.sensor, &nodes) {
                     tracing::warn!("{error}; the next start asks the bootstrap hosts");
                 }
             }
-            Job::Rows(table, batch) => {
-                self.append(table, &batch);
+            Job::Step(from, to) => {
+                self.state.note_step(from, to);
+                self.unsaved = true;
             }
             Job::Stop(until) => {
                 self.release(until);
+                self.tell_steps(Micros::MIN);
                 self.state.recorded_until = until;
                 self.state.stopped = true;
                 if let Some(since) = self.outage.take()
-                    && !self.note_gap(since, until)
+                    && !self.note_gap(Gap { start: since, end: until, reason: Reason::Storage })
                 {
                     // The next start notes that nothing was recorded from here on.
                     self.state.recorded_until = since;
@@ -325,6 +338,15 @@ impl Appender {
         } else {
             self.state.presences_until = until;
             self.unsaved = true;
+        }
+    }
+
+    /// Appends a row about the time since the last one that was written.
+    fn write_metrics(&mut self, ts: Micros, measurement: Measurement) {
+        match tables::system_metrics(&self.settings.sensor, ts, &measurement.since(&self.told)) {
+            Ok(row) if self.append(&schema::system_metrics::TABLE, &row) == 0 => self.told = measurement,
+            Ok(_) => {}
+            Err(error) => tracing::error!("the row of captured.system_metrics cannot be built: {error}"),
         }
     }
 
@@ -352,26 +374,28 @@ impl Appender {
             return 0;
         }
         let now = clock::now();
-        let moment = |row: usize| match times(table, batch).get(row) {
-            Some(&ts) if table.name == schema::events::TABLE.name => ts.min(now),
-            _ => now,
+        let event = |row: usize| match times(table, batch).get(row) {
+            Some(&ts) if table.name == schema::events::TABLE.name => Some(ts.min(now)),
+            _ => None,
         };
         if self.full {
-            self.begin(moment(0));
+            self.begin(event(0).unwrap_or(now));
             return rows;
         }
         match self.spool.append(table, batch, now) {
             Ok(()) => {
                 if let Some(since) = self.outage.take() {
                     tracing::info!("the spool can be written again");
-                    if !self.note_gap(since, moment(0)) {
+                    // Events that are held come behind all that are complete, and may not be lost any more.
+                    let end = event(0).unwrap_or(self.complete_until.min(now));
+                    if !self.note_gap(Gap { start: since, end, reason: Reason::Storage }) {
                         self.begin(since);
                     }
                 }
                 0
             }
             Err((lost, error)) => {
-                self.begin_outage(moment(rows - lost), &error);
+                self.begin_outage(event(rows - lost).unwrap_or(now), &error);
                 lost
             }
         }
@@ -384,6 +408,9 @@ impl Appender {
         for removed in self.spool.removed() {
             self.count_removed(&removed);
         }
+        if self.outage.is_none() {
+            self.tell_steps(PROVEN);
+        }
         let synced = self.spool.sync();
         let ended = synced.and_then(|()| self.spool.close_ended(now - self.settings.seal_delay, now));
         let ended = ended.unwrap_or_else(|error| {
@@ -393,8 +420,14 @@ impl Appender {
         if self.outage.is_none() {
             let due = (now - self.state.recorded_until).abs() >= HEARTBEAT;
             if due || self.unsaved || !ended.is_empty() {
-                self.note();
+                self.state.recorded_until = self.complete_until;
+                self.unsaved = true;
             }
+        }
+        // This precedes the sealing of any segment: a start after a crash looks into the state and into what is
+        // still in the spool.
+        if self.unsaved {
+            self.save();
         }
         self.pass_on(ended);
     }
@@ -423,14 +456,15 @@ impl Appender {
         }
     }
 
-    /// Notes how far the recording has come. This precedes the sealing of any segment: a start after
-    /// a crash looks into the state and into what is still in the spool.
-    fn note(&mut self) {
-        self.state.recorded_until = self.complete_until;
-        match self.state.save(&self.settings.data, &self.settings.sensor) {
-            Ok(()) => self.unsaved = false,
-            Err(error) => self.begin_outage(clock::now(), &error),
+    /// Replaces the saved state. When that fails no row is lost, but a kill would leave less known about them.
+    fn save(&mut self) {
+        let failed = self.state.save(&self.settings.data, &self.settings.sensor).err();
+        if let Some(error) = &failed
+            && !self.unsavable
+        {
+            tracing::error!("{error}; until it works again a kill costs more than the last second");
         }
+        (self.unsaved, self.unsavable) = (failed.is_some(), failed.is_some());
     }
 
     fn begin_outage(&mut self, since: Micros, error: &SpoolError) {
@@ -445,13 +479,25 @@ impl Appender {
         self.outage = Some(self.outage.map_or(since, |outage| outage.min(since)));
     }
 
-    /// Writes down that nothing was recorded from `since` to `end`; says whether that was possible.
-    fn note_gap(&mut self, since: Micros, end: Micros) -> bool {
-        if end <= since {
+    /// Writes down the gaps of the steps from which the clock has gone on for `time`.
+    fn tell_steps(&mut self, time: Micros) {
+        let now = clock::now();
+        for (start, end) in std::mem::take(&mut self.state.steps) {
+            let is_proven = now - end >= time;
+            if is_proven && self.note_gap(Gap { start, end, reason: Reason::Clock }) {
+                self.unsaved = true;
+            } else {
+                self.state.steps.push((start, end));
+            }
+        }
+    }
+
+    /// Writes down that nothing was recorded in a gap; says whether that was possible.
+    fn note_gap(&mut self, gap: Gap) -> bool {
+        if gap.end <= gap.start {
             // What could not be written was no event.
             return true;
         }
-        let gap = Gap { start: since, end, reason: Reason::Storage };
         let rows = tables::gaps(&self.settings.sensor, &[gap]).map_err(rows_error(&schema::gaps::TABLE));
         let noted = rows.and_then(|rows| {
             self.spool.append(&schema::gaps::TABLE, &rows, clock::now()).map_err(|(_, error)| error)
@@ -483,13 +529,14 @@ impl Appender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::HOUR;
-    use crate::config::Config;
     use crate::floods::Flood;
     use crate::krpc::Method;
-    use crate::merge::timestamps;
+    use crate::metrics::sample::measurement;
     use crate::rows::sample;
-    use crate::spool::Batches;
+    use crate::spool::{Batches, SPOOL, folder};
+    use crate::state::sample::state;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{ArrowPrimitiveType, Int64Type, TimestampMicrosecondType};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use schema::partition::Hour;
     use std::path::Path;
@@ -498,6 +545,12 @@ mod tests {
 
     fn gap(start: Micros) -> RecordBatch {
         tables::gaps(HERE, &[Gap { start, end: start + 1, reason: Reason::Killed }]).expect("a row")
+    }
+
+    /// Two floods of `count` datagrams each.
+    fn floods(minute: Micros, count: u32) -> Job {
+        let flood = Flood { minute, source: [192, 0, 2, 1].into(), method: Method::Ping, count };
+        Job::Floods(tables::floods(HERE, &[flood, flood]).expect("rows"))
     }
 
     fn start(data: &Path) -> Writer {
@@ -515,16 +568,8 @@ mod tests {
             rules: Vec::new(),
         };
         change(&mut settings);
-        let now = clock::now();
-        let state = State {
-            started: now,
-            recorded_until: now,
-            presences_until: now,
-            stopped: false,
-            seed: String::new(),
-            config: Config::default(),
-        };
-        Writer::start(settings, spool, left, Vec::new(), state, Geo::default()).expect("started")
+        Writer::start(settings, spool, left, Vec::new(), state(clock::now()), Geo::default())
+            .expect("started")
     }
 
     fn wait_until(is_true: impl Fn() -> bool) {
@@ -540,20 +585,28 @@ mod tests {
         ts.into_iter().map(|ts| Event { ts, ..sample::event() }).collect()
     }
 
-    /// What is in the sealed files of `table`: file by file the values of a column of times.
-    fn times_of(data: &Path, table: &'static Table, column: &str) -> Vec<Vec<Micros>> {
+    /// What is in the sealed files of `table`: file by file the values of a column.
+    fn values_of<T: ArrowPrimitiveType>(data: &Path, table: &Table, column: &str) -> Vec<Vec<T::Native>> {
         let mut files: Vec<_> = sealed(data)
             .into_iter()
-            .filter(|path| path.starts_with(data.join("captured").join(table.name)))
+            .filter(|path| path.starts_with(data.join("captured").join(table.name)) && is_final(path))
             .collect();
         files.sort();
         let rows = |path: &PathBuf| {
             let file = std::fs::File::open(path).expect("opened");
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet").build();
             let batches = reader.expect("a reader").map(|batch| batch.expect("a batch"));
-            batches.flat_map(|batch| timestamps(&batch, column).to_vec()).collect()
+            batches.flat_map(|batch| batch[column].as_primitive::<T>().values().to_vec()).collect()
         };
         files.iter().map(rows).collect()
+    }
+
+    fn times_of(data: &Path, table: &Table, column: &str) -> Vec<Vec<Micros>> {
+        values_of::<TimestampMicrosecondType>(data, table, column)
+    }
+
+    fn is_final(path: &Path) -> bool {
+        path.extension().is_some_and(|ending| ending == "parquet")
     }
 
     fn sealed(data: &Path) -> Vec<PathBuf> {
@@ -572,9 +625,8 @@ mod tests {
     fn an_hour_that_has_ended_is_sealed_while_the_writer_runs() {
         let data = tempfile::tempdir().expect("a folder");
         let writer = start(data.path());
-        assert!(writer.offer(Job::Rows(&schema::gaps::TABLE, gap(0))));
-        let is_final = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "parquet");
-        wait_until(|| sealed(data.path()).iter().any(is_final));
+        assert!(writer.offer(floods(0, 1)));
+        wait_until(|| sealed(data.path()).iter().any(|path| is_final(path)));
         writer.finish(Vec::new()).expect("finished");
     }
 
@@ -583,7 +635,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let writer = start(data.path());
-        writer.finish(vec![Job::Rows(&schema::gaps::TABLE, gap(now)), Job::Stop(now + 1)]).expect("finished");
+        writer.finish(vec![floods(now, 1), Job::Stop(now + 1)]).expect("finished");
         assert_eq!(sealed(data.path()).len(), 1);
         let state = State::load(data.path(), HERE).expect("a state");
         assert_eq!((state.stopped, state.recorded_until), (true, now + 1));
@@ -594,10 +646,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let now = clock::now();
         let writer = start(data.path());
-        let flood =
-            Flood { minute: now, source: [192, 0, 2, 1].into(), method: Method::Ping, count: 1_000_000 };
-        let rows = tables::floods(HERE, &[flood, flood]).expect("rows");
-        let counters = writer.finish(vec![Job::Floods(rows), Job::Stop(now + 1)]).expect("finished");
+        let counters = writer.finish(vec![floods(now, 1_000_000), Job::Stop(now + 1)]).expect("finished");
         assert_eq!((counters.floods_recorded, counters.floods_lost_storage), (2_000_000, 0));
         let files = sealed(data.path());
         assert!(files.len() == 1 && files[0].starts_with(data.path().join("captured/floods")), "{files:?}");
@@ -689,6 +738,110 @@ mod tests {
         };
         assert!(start <= now - 5, "the gap begins with the first row that is lost");
         assert_eq!(times_of(data.path(), &schema::gaps::TABLE, "gap_end").concat(), [now]);
+    }
+
+    /// Presences that are complete up to `until`.
+    fn no_presences(until: Micros) -> Job {
+        Job::Presences(RecordBatch::new_empty(schema::presences::TABLE.arrow()), until)
+    }
+
+    #[test]
+    fn what_the_state_says_outruns_sealing_in_an_outage_too() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start_with(data.path(), |settings| settings.free_space_floor = u64::MAX);
+        std::thread::sleep(Duration::from_millis(200));
+        let recorded = State::load(data.path(), HERE).expect("a state").recorded_until;
+        assert!(writer.offer(no_presences(7)));
+        wait_until(|| State::load(data.path(), HERE).is_some_and(|state| state.presences_until == 7));
+        assert_eq!(State::load(data.path(), HERE).expect("a state").recorded_until, recorded);
+        writer.finish(Vec::new()).expect("finished");
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_saved_is_no_outage() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let obstacle = folder(data.path(), HERE).join("state.toml.tmp");
+        std::fs::create_dir(&obstacle).expect("a folder where a file must be");
+        assert!(writer.offer(no_presences(clock::now())));
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(100));
+            writer.events(events([clock::now()]));
+            assert!(writer.offer(Job::Complete(clock::now())));
+        }
+        std::fs::remove_dir(&obstacle).expect("removed");
+        let counters = writer.finish(vec![Job::Stop(clock::now())]).expect("finished");
+        assert_eq!((counters.recorded, counters.lost_storage), (3, 0));
+        assert!(times_of(data.path(), &schema::gaps::TABLE, "gap_start").is_empty());
+    }
+
+    #[test]
+    fn what_an_outage_lost_is_in_the_first_row_of_metrics_after_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let spool = data.path().join(SPOOL);
+        std::fs::remove_dir_all(&spool).expect("removed");
+        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        let now = clock::now();
+        writer.events(events([now - 1]));
+        assert!(writer.offer(Job::Complete(now)));
+        wait_until(|| writer.counters().lost_storage == 1);
+        assert!(writer.offer(Job::Metrics(now, measurement(1))));
+        writer.events(events([now]));
+        assert!(writer.offer(Job::Complete(now + 1)));
+        wait_until(|| writer.counters().lost_storage == 2);
+        std::fs::remove_file(&spool).expect("removed");
+        let rows = [2, 2, 3].map(|lost| Job::Metrics(now + 1, measurement(lost)));
+        writer.finish(rows.into_iter().chain([Job::Stop(now + 2)]).collect()).expect("finished");
+        let lost = values_of::<Int64Type>(data.path(), &schema::system_metrics::TABLE, "storage_drops");
+        assert_eq!(lost.concat(), [2, 0, 1]);
+    }
+
+    #[test]
+    fn an_outage_that_a_row_of_another_table_ends_covers_no_event_that_is_recorded_later() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut writer = start(data.path());
+        let spool = data.path().join(SPOOL);
+        std::fs::remove_dir_all(&spool).expect("removed");
+        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        let now = clock::now();
+        writer.events(events([now, now + 5]));
+        assert!(writer.offer(Job::Complete(now + 3)));
+        wait_until(|| writer.counters().lost_storage == 1);
+        std::fs::remove_file(&spool).expect("removed");
+        let last = vec![Job::Metrics(now + 6, measurement(1)), Job::Stop(clock::now())];
+        assert_eq!(writer.finish(last).expect("finished").recorded, 1);
+        assert_eq!(gaps_of(data.path()), [(now, now + 3)]);
+    }
+
+    /// The gaps that are sealed.
+    fn gaps_of(data: &Path) -> Vec<(Micros, Micros)> {
+        let [starts, ends] =
+            ["gap_start", "gap_end"].map(|column| times_of(data, &schema::gaps::TABLE, column));
+        starts.concat().into_iter().zip(ends.concat()).collect()
+    }
+
+    #[test]
+    fn a_step_of_the_clock_is_a_gap_once_the_clock_has_kept_to_it() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start(data.path());
+        let now = clock::now();
+        let [slept, recent] = [(now - 9 * HOUR, now - HOUR), (now - HOUR / 2, now)];
+        assert!(writer.offer(Job::Step(slept.0, slept.1)) && writer.offer(Job::Step(recent.0, recent.1)));
+        wait_until(|| gaps_of(data.path()) == [slept]);
+        writer.finish(Vec::new()).expect("finished");
+        assert_eq!(gaps_of(data.path()), [slept]);
+        assert_eq!(State::load(data.path(), HERE).expect("a state").steps, [recent]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_second_left_out_no_more_than_that() {
+        let data = tempfile::tempdir().expect("a folder");
+        let writer = start(data.path());
+        let (now, ahead) = (clock::now(), 9000 * HOUR);
+        let steps = [Job::Step(now, now + ahead), Job::Step(now + ahead + SECOND, now + SECOND)];
+        writer.finish(steps.into_iter().chain([Job::Stop(now + 2 * SECOND)]).collect()).expect("finished");
+        assert_eq!(gaps_of(data.path()), [(now, now + SECOND)]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const CAPTURE: &str = env!("CARGO_BIN_EXE_capture");
 
@@ -71,6 +72,25 @@ fn programs_read_the_findings_as_json() {
     assert_eq!(verdict("ports"), Some(&"ok".into()), "{findings:?}");
 }
 
+#[test]
+fn a_plan_is_a_look_and_leaves_nothing_behind() {
+    let data = tempfile::tempdir().expect("a folder");
+    let plan = || {
+        let mut command = Command::new(CAPTURE);
+        command.args(["plan", "--sensor", "planned", "--ports", "21000", "--data"]).arg(data.path());
+        command.output().expect("it starts")
+    };
+    let example = plan();
+    assert!(example.status.success() && text(&example.stderr).contains("other ids"), "{example:?}");
+    assert_eq!(text(&example.stdout).lines().count(), 2, "a heading and a presence");
+    assert_eq!(std::fs::read_dir(data.path()).expect("a folder").count(), 0);
+    let spool = data.path().join("spool/planned");
+    std::fs::create_dir_all(&spool).expect("created");
+    std::fs::write(spool.join("seed"), "kept\n").expect("written");
+    let kept = plan();
+    assert_eq!((text(&kept.stderr), &kept.stdout), ("", &plan().stdout));
+}
+
 /// The log of a sensor with one port that is stopped as soon as it stands.
 fn log(port: &str, arguments: &[&str]) -> Vec<String> {
     let data = tempfile::tempdir().expect("a folder");
@@ -108,6 +128,31 @@ fn a_log_says_more_only_when_asked() {
     assert!(plain.iter().all(|line| line.contains(" INFO ")), "{plain:?}");
     let more = log("21002", &["--debug"]);
     assert!(more.iter().any(|line| line.contains("DEBUG")), "{more:?}");
+}
+
+#[test]
+fn a_log_that_nobody_can_write_costs_the_log_alone() {
+    let data = tempfile::tempdir().expect("a folder");
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device without room");
+    let mut sensor = Command::new(CAPTURE)
+        .args(["run", "--bind", "127.48.0.2", "--bootstrap", "none", "--ports", "21000", "--sensor", "mute"])
+        .arg("--data")
+        .arg(data.path())
+        .stderr(full())
+        .spawn()
+        .expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !data.path().join("spool/mute/state.toml").exists() {
+        assert!(Instant::now() < deadline, "it does not begin to record");
+        assert_eq!(sensor.try_wait().expect("known"), None, "it has ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").arg(sensor.id().to_string()).status().expect("kill runs").success());
+    assert_eq!(sensor.wait().expect("it ends").code(), Some(0));
+    assert!(data.path().join("captured/presences").exists(), "what it recorded is sealed");
+
+    let usage = Command::new(CAPTURE).args(["check", "--config", "/nowhere"]).stderr(full()).status();
+    assert_eq!(usage.expect("it starts").code(), Some(2));
 }
 
 /// The unit, with the program where this test has it.

@@ -9,7 +9,7 @@ pub const TABLE: Table = Table {
           any of its events is deleted. It stays for ever. Its numbers are counted while the events are \
           sealed; they are null when the counts were lost with the spool folder. What is sealed later \
           still, because the clock was set back by more than a day, is not in them. The two numbers of \
-          distinct values are exact up to 16,384; beyond that they are estimates with a standard error \
+          distinct values are exact below 16,384; from there on they are estimates with a standard error \
           of 0.8 %.",
     time: "day",
     columns: columns! {

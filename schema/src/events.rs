@@ -22,8 +22,8 @@ pub const TABLE: Table = Table {
         target: Id null ["20 bytes"];
         /// Source address of the datagram.
         peer_ip: Address ["16 bytes"];
-        /// Source port of the datagram.
-        peer_port: Port ["1–65535"];
+        /// Source port of the datagram; nobody can be answered at port 0.
+        peer_port: Port ["0–65535"];
         /// Presence that received it. It means something only together with `sensor`.
         source_node: U16 ["0…"];
         /// Local port that received it.
@@ -48,7 +48,8 @@ pub const TABLE: Table = Table {
         scrape: Bool null ["–"];
         /// Address families that the querier wants nodes of (BEP 32): `n4`, `n6` or `n4,n6`.
         want: Text null ["–"];
-        /// announce_peer and put: whether the token was one that we gave to this address.
+        /// Whether the token was one that we gave to this address; null without one. announce_peer and put
+        /// need it.
         token_valid: Bool null ["–"];
         /// How `source_node` is known: `exact` from the socket, `inferred` where ids share a port.
         attribution: Text ["exact, inferred"];

@@ -16,7 +16,7 @@ pub const TABLE: Table = Table {
         /// First moment that is recorded again.
         gap_end: Timestamp ["µs, UTC"];
         /// `stopped` (asked to), `killed` (found no goodbye at the next start), `storage` (could not write),
-        /// `clock` (the clock was set ahead, or the machine slept).
+        /// `clock` (the clock was set ahead and not back within the hour, or the machine slept).
         reason: Text ["stopped, killed, storage, clock"];
     },
 };

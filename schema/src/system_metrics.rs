@@ -8,7 +8,7 @@ pub const TABLE: Table = Table {
     doc: "One row a minute (setting `metrics-interval`). Percentages and disk space are about the \
           host, which other programs may share; everything else is about the daemon. Bytes and drops are \
           those since the row before, or since the start, so they add up over any stretch of rows: when \
-          the writer is too busy to take a row, the next one has them.",
+          a row could not be written, the next one has its counts.",
     time: "ts",
     columns: columns! {
         /// End of the time that the row is about.

@@ -46,6 +46,7 @@ class Stage:
     def __init__(self, arguments, disk, log, network, *options):
         self.disk, self._log, self._ballast = disk, log, disk / "ballast"
         self.data = disk / "data"
+        options += ("--metrics-interval", "1")
         self.antenna = Antenna(
             arguments.capture, self.data, [ADDRESS], SOCKETS, *options, sensor=SENSOR, log=log
         )
@@ -105,9 +106,9 @@ def check_answers(checks, stage, scene):
 
 
 def check_account(checks, stage, scene, asked=0):
-    """Sent = recorded + lost, and what is lost lies in a gap that says `storage`. Returns how many.
+    """Sent = recorded + lost; what is lost lies in a gap that says `storage` and stands in the metrics.
 
-    `asked` queries were sent beside the burst.
+    `asked` queries were sent beside the burst. Returns how many are lost.
     """
     antenna, sent = stage.antenna, stage.burst.sent
     counters = antenna.counters()
@@ -125,6 +126,9 @@ def check_account(checks, stage, scene, asked=0):
     checks.that(kept + missed == total, f"{scene}: {kept} recorded and {missed} lost are not {total}")
     checks.that(counters["unaccounted"] == 0, f"{scene}: {counters['unaccounted']} unaccounted")
     checks.that(lost, f"{scene}: nothing was lost, so this shows nothing")
+    told = sum(row["storage_drops"] for row in antenna.rows("system_metrics"))
+    stored = counters["lost_storage"]
+    checks.that(told == stored, f"{scene}: {told} lost by the metrics, {stored} counted")
     # A query is received a moment before its sender has noted that it was sent.
     silent = [ts for ts in lost if not any(start <= ts <= end + SLACK for start, end in gaps)]
     checks.that(not silent, f"{scene}: {len(silent)} lost queries lie in no gap")

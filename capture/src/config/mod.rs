@@ -14,6 +14,7 @@ use crate::keyspace::{Keyspace, KeyspaceError};
 use crate::krpc::Method;
 use crate::node::Settings;
 use crate::state;
+use schema::partition::is_sensor_name;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -164,6 +165,9 @@ settings! {
     remote_burst: u16 = 20, "COUNT";
 
     /// Seconds between two queries of ours to the same remote address.
+    ///
+    /// It does not hold for the one that follows each answer under an id that is new, in its first fifteen
+    /// minutes.
     remote_query_interval: f64 = 5.0, "SECONDS";
 
     /// Receive buffer of each socket, bytes.
@@ -244,6 +248,9 @@ pub enum ConfigError {
         /// What it may be.
         range: &'static str,
     },
+    /// A name that cannot stand in a file name.
+    #[error("`sensor` is `{0}`: use up to 64 of A–Z a–z 0–9 . _ - and begin with a letter or a digit")]
+    Sensor(String),
     /// Addresses and ports that make no keyspace.
     #[error(transparent)]
     Keyspace(#[from] KeyspaceError),
@@ -330,6 +337,10 @@ impl Config {
         range(self.sync_rows >= 1, "sync-rows", self.sync_rows.to_string(), "at least 1")?;
         let named = self.record.0.len();
         range(named >= 1, "record", named.to_string() + " methods", "at least one method")?;
+        let sensor = self.sensor_name();
+        if !is_sensor_name(&sensor) {
+            return Err(ConfigError::Sensor(sensor));
+        }
         self.keyspace("")?;
         self.deny_list()?;
         Ok(())
@@ -465,6 +476,8 @@ mod tests {
             "remote-rate = 1e-300",
             "remote-burst = 1",
             "record = \"\"",
+            "sensor = \"vps 1\"",
+            "sensor = \"../vps1\"",
         ] {
             let key = text.split(' ').next().expect("a key");
             let error = read(text).expect_err(text).to_string();

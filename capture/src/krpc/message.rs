@@ -116,12 +116,6 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// The message breaks the canonical form of bencoding (BEP 3) but reads the same to everybody.
-    #[must_use]
-    pub fn is_only_form(self) -> bool {
-        self <= Self::TrailingBytes
-    }
-
     /// Nobody can answer a message like this.
     #[must_use]
     pub fn forbids_an_answer(self) -> bool {

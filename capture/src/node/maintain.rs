@@ -181,8 +181,9 @@ impl Antenna {
         {
             return false;
         }
-        self.next_introduction = self.next_introduction.max(now) + INTRODUCTIONS * interval;
-        self.next_query += interval;
+        let spacing = interval.saturating_mul(INTRODUCTIONS);
+        self.next_introduction = self.next_introduction.max(now).saturating_add(spacing);
+        self.next_query = self.next_query.saturating_add(interval);
         self.ask(now, number, contact.addr, Some(contact), &Ask::FindNode(id), sink);
         true
     }

@@ -351,6 +351,19 @@ fn introductions_take_half_of_the_query_rate_at_most() {
 }
 
 #[test]
+fn with_hardly_any_queries_one_introduction_takes_them_all() {
+    let mut antenna = antenna(&[LOOPBACK], 1, 1);
+    antenna.settings.query_rate = 1e-300;
+    let changed = antenna.presences[0].valid.end;
+    antenna.tick(changed, &mut Kept::default());
+    let mut kept = Kept::default();
+    (1..4).for_each(|ip| antenna.receive(changed, &from(ip, &query("ping", "")), &mut kept));
+    antenna.tick(changed + MINUTE, &mut kept);
+    let queries = kept.sent.iter().filter(|(_, _, packet)| decode(packet).kind == Kind::Query).count();
+    assert_eq!(queries, 1);
+}
+
+#[test]
 fn a_node_that_asks_is_asked_back_and_kept() {
     let mut network = Network::new(antenna(&[LOOPBACK], 16, 1), 20);
     let (&node, &id) = network.nodes.iter().next().expect("a node");
