@@ -27,6 +27,7 @@ FLOOR = 6 << 20  # bytes that stay free in the scene about the floor
 PATIENCE = 20.0  # seconds in which something must be said in the log
 SCENE = 2.0  # seconds before, in and after an outage
 SLACK = 1_500_000  # µs between two batches on a busy machine
+METRICS = ("--metrics-interval", "1")  # rows that an outage of a scene's length can lose
 
 
 @contextlib.contextmanager
@@ -46,7 +47,6 @@ class Stage:
     def __init__(self, arguments, disk, log, network, *options):
         self.disk, self._log, self._ballast = disk, log, disk / "ballast"
         self.data = disk / "data"
-        options += ("--metrics-interval", "1")
         self.antenna = Antenna(
             arguments.capture, self.data, [ADDRESS], SOCKETS, *options, sensor=SENSOR, log=log
         )
@@ -139,7 +139,8 @@ def check_account(checks, stage, scene, asked=0):
 
 def full(checks, arguments, log):
     """No space left on the device, until there is some again."""
-    with small_disk() as disk, Stage(arguments, disk, log, f"{NETWORK}.1", "--free-space-floor", "0") as stage:
+    options = ("--free-space-floor", "0", *METRICS)
+    with small_disk() as disk, Stage(arguments, disk, log, f"{NETWORK}.1", *options) as stage:
         stage.fill(leave=64 << 10)
         stage.wait_for("No space left on device")
         check_answers(checks, stage, "full")
@@ -152,10 +153,8 @@ def full(checks, arguments, log):
 
 def floor(checks, arguments, log):
     """Recording stops while there is still room, and resumes when there is more."""
-    with (
-        small_disk() as disk,
-        Stage(arguments, disk, log, f"{NETWORK}.2", "--free-space-floor", str(FLOOR)) as stage,
-    ):
+    options = ("--free-space-floor", str(FLOOR), *METRICS)
+    with small_disk() as disk, Stage(arguments, disk, log, f"{NETWORK}.2", *options) as stage:
         stage.fill(leave=FLOOR - (1 << 20))
         stage.wait_for("below the --free-space-floor")
         check_answers(checks, stage, "floor")
@@ -188,7 +187,8 @@ def full_at_the_end(checks, arguments, log):
 
 def swept_clean(checks, arguments, log):
     """Somebody removes the whole dataset: what was in the spool is lost and said so, the rest is kept."""
-    with small_disk() as disk, Stage(arguments, disk, log, f"{NETWORK}.4", "--free-space-floor", "0") as stage:
+    options = ("--free-space-floor", "0", *METRICS)
+    with small_disk() as disk, Stage(arguments, disk, log, f"{NETWORK}.4", *options) as stage:
         shutil.rmtree(stage.data)
         stage.wait_for("was removed while it was written")
         stage.wait_for("can be written again")
