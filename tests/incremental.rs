@@ -278,6 +278,14 @@ fn what_was_found_stays_as_its_days_leave_one_by_one() {
     answer("analyze", &["compute", "--data", path, "--config", config.to_str().expect("UTF-8")]);
     assert_eq!(sql(data.path(), later).trim(), "0");
     assert_eq!(sql(data.path(), query), found);
+    // A day that is there again is no reason to forget those after it, nor is it to have no query at all.
+    let (again, day) = (sample(), "captured/events/date=2026-01-05");
+    fs::rename(again.path().join(day), data.path().join(day)).expect("a day more");
+    compute(data.path());
+    assert_eq!(sql(data.path(), query), found);
+    fs::remove_dir_all(data.path().join("captured/events")).expect("no day");
+    let said = compute(data.path());
+    assert!(said.contains("computed 0 files"), "{said}");
 }
 
 #[test]

@@ -285,6 +285,18 @@ impl Dataset {
         self.captured(schema::events::TABLE.name).iter().filter_map(|file| file.day).collect()
     }
 
+    /// Every day of which queries are held. Where none are, because they were not copied, every day of which it is
+    /// still told who asked for what.
+    #[must_use]
+    pub fn on_record(&self) -> BTreeSet<i32> {
+        let days = self.days();
+        if !days.is_empty() {
+            return days;
+        }
+        let records = queries::TABLES.iter().filter(|table| table.retention == Retention::Raw);
+        records.flat_map(|table| self.derived(table.name)).filter_map(|file| file.day).collect()
+    }
+
     /// Every day of which anything is held: day tables outlive the queries they were computed from.
     #[must_use]
     pub fn held(&self) -> BTreeSet<i32> {

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::plan::Source;
 use anyhow::{Context, Result, ensure};
 use schema::partition;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -66,15 +66,20 @@ impl Inputs {
         Digest::of([self.to_string().as_bytes()])
     }
 
-    /// Whether a file `was` computed by the same rules: by this query with these thresholds, from the same tables of
-    /// `day`, on which nothing has happened since.
+    /// Whether a file `was` computed by the same rules: by this query with these thresholds, and from the same of the
+    /// first day that both have read.
     #[must_use]
-    pub fn agree(&self, was: &Self, day: i32) -> bool {
-        let of_day = |inputs: &Self| -> Vec<_> {
-            let all = inputs.read.iter().filter(|((_, of), _)| *of == Some(day));
+    pub fn agree(&self, was: &Self) -> bool {
+        let days = |inputs: &Self| inputs.read.keys().filter_map(|(_, day)| *day).collect::<BTreeSet<_>>();
+        let first = days(self).intersection(&days(was)).next().copied();
+        let of_first = |inputs: &Self| -> Vec<_> {
+            let all = inputs.read.iter().filter(|((_, day), _)| *day == first);
             all.map(|(key, digest)| (key.clone(), *digest)).collect()
         };
-        self.query == was.query && self.config == was.config && of_day(self) == of_day(was)
+        first.is_some()
+            && self.query == was.query
+            && self.config == was.config
+            && of_first(self) == of_first(was)
     }
 
     /// What is different here from what a file `was` computed from. What was read of a day that has
@@ -182,10 +187,11 @@ mod tests {
     #[test]
     fn the_rules_are_the_same_while_a_day_that_is_over_looks_the_same() {
         let now = inputs(&[(1, "a"), (2, "b")]);
-        assert!(now.agree(&inputs(&[(0, "x"), (1, "a"), (2, "less")]), 1));
-        assert!(!now.agree(&inputs(&[(1, "other"), (2, "b")]), 1));
-        assert!(!now.agree(&inputs(&[(2, "b")]), 1));
-        assert!(!now.agree(&Inputs { config: digest("another"), ..now.clone() }, 1));
+        assert!(now.agree(&inputs(&[(0, "x"), (1, "a"), (2, "less")])));
+        assert!(now.agree(&inputs(&[(2, "b")])));
+        assert!(!now.agree(&inputs(&[(1, "other"), (2, "b")])));
+        assert!(!now.agree(&inputs(&[(0, "a")])));
+        assert!(!now.agree(&Inputs { config: digest("another"), ..now.clone() }));
     }
 
     #[test]

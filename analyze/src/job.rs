@@ -20,7 +20,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use queries::{Retention, Table};
 use schema::{Type, partition, version};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,10 +48,10 @@ pub(crate) struct Job {
 }
 
 /// What of a table's present file may have to stay.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Left {
-    /// The first day held.
-    pub since: i32,
+    /// The days that have not left.
+    pub held: BTreeSet<i32>,
     /// Whether rows of which a part has left may stay: what is left of them was judged by the rules of today.
     pub in_part: bool,
 }
@@ -70,15 +70,19 @@ impl Job {
     /// `computed`, and those rows of the table's present file that stay: see [`Retention`].
     async fn keep(&self, computed: DataFrame) -> Result<DataFrame> {
         const NEWER: &str = "newer";
-        let Some(left) = self.left else { return Ok(computed) };
+        let Some(left) = &self.left else { return Ok(computed) };
+        let day = |day: &i32| lit(ScalarValue::Date32(Some(*day)));
+        let has_left =
+            |time| cast(col(time), DataType::Date32).in_list(left.held.iter().map(day).collect(), true);
         let (subject, gone) = match self.table.retention {
-            Retention::Subjects(subject) if left.in_part => (subject, "first_seen"),
-            Retention::Subjects(subject) | Retention::Groups(subject) => (subject, "last_seen"),
+            Retention::Subjects(subject) if left.in_part => {
+                (subject, has_left("first_seen").or(has_left("last_seen")))
+            }
+            Retention::Subjects(subject) | Retention::Groups(subject) => (subject, has_left("last_seen")),
             Retention::Days | Retention::Raw => return Ok(computed),
         };
-        let [(_, since), _] = day_parameters(left.since);
         let before = self.context.table(format!("{}.{}", partition::DERIVED, self.table.name)).await?;
-        let before = before.filter(col(gone).lt(lit(since)))?.cache().await?;
+        let before = before.filter(gone)?.cache().await?;
         if before.clone().count().await? == 0 {
             return Ok(computed);
         }

@@ -52,8 +52,6 @@ pub struct Part {
     pub table: &'static Table,
     /// The day, counted from 1970-01-01; none for a window table.
     pub day: Option<i32>,
-    /// The first day that a window table is computed from; none for all there are.
-    since: Option<i32>,
 }
 
 /// A file that there should be.
@@ -147,12 +145,12 @@ impl<'a> Runner<'a> {
     /// Every file that `wanted` and what they need should have, in the order of computation.
     #[must_use]
     pub fn survey(&self, dataset: &Dataset, wanted: &BTreeSet<&str>) -> Vec<Planned> {
-        let days = dataset.days();
+        let (days, held) = (dataset.days(), dataset.on_record());
         let mut survey = Vec::new();
         let mut expected = Expected::new();
         for table in self.plan.closure(wanted) {
             for part in parts(dataset, table) {
-                let inputs = self.inputs(dataset, part, &expected);
+                let inputs = self.inputs(dataset, &held, part, &expected);
                 let file = dataset.derived(table.name).iter().find(|file| file.day == part.day);
                 let changes = match file.map(|file| &file.inputs) {
                     None => vec![Change::Missing],
@@ -176,6 +174,7 @@ impl<'a> Runner<'a> {
         let engine = self.config.engine();
         let runtime = session::runtime(&engine)?;
         let gaps = self.gaps(dataset).await?;
+        let held = dataset.on_record();
         // Of tables over all days those come first that most others wait for.
         let parts: Vec<Part> = waiting.iter().map(|planned| planned.part).collect();
         waiting.sort_by_cached_key(|Planned { part, .. }| match part.day {
@@ -195,7 +194,7 @@ impl<'a> Runner<'a> {
                 let part = planned.part;
                 bar.set_message(part.to_string());
                 let threads = part.day.map_or(engine.threads, |_| share);
-                let job = self.job(dataset, part, &planned.inputs, &gaps, (&runtime, threads));
+                let job = self.job(dataset, &held, &planned, &gaps, (&runtime, threads));
                 let job = job.with_context(|| part.to_string())?;
                 under_way.push(planned);
                 running.spawn(async move { (part, job.run().await.with_context(|| part.to_string())) });
@@ -204,7 +203,7 @@ impl<'a> Runner<'a> {
             let (part, path) = finished?;
             let path = path.map_err(|error| {
                 let files = dataset.files(self.plan.sources(part.table.name));
-                let files = files.filter(|file| self.reads(part, file.day, file.hour));
+                let files = files.filter(|file| self.reads(&held, part, file.day, file.hour));
                 memory::explain(error, &engine, &part.to_string(), files)
             });
             let place = under_way.iter().position(|planned| planned.part.is(part));
@@ -242,7 +241,7 @@ impl<'a> Runner<'a> {
     fn needs(&self, part: Part, other: Part) -> bool {
         let sources = self.plan.sources(part.table.name);
         sources.iter().any(|source| source.tier == Tier::Derived && source.name == other.table.name)
-            && self.reads(part, other.day, None)
+            && (part.day.is_none() || self.reads(&BTreeSet::new(), part, other.day, None))
     }
 
     /// Makes the tables `wanted` known to `context`, up to date. With `days`, as if these were all the
@@ -290,16 +289,16 @@ impl<'a> Runner<'a> {
 
     /// First and last microsecond (exclusive) that the query of `part` may read.
     fn range(&self, part: Part) -> Option<(i64, i64)> {
-        let midnight = |day: i32| i64::from(day) * partition::DAY;
-        match part.day {
-            Some(day) => Some((midnight(day) - self.config.lookback(part.table), midnight(day + 1))),
-            None => part.since.map(|first| (midnight(first), i64::MAX)),
-        }
+        let since = i64::from(part.day?) * partition::DAY;
+        Some((since - self.config.lookback(part.table), since + partition::DAY))
     }
 
-    /// Whether the query of `part` may read a file of that day and hour.
-    fn reads(&self, part: Part, day: Option<i32>, hour: Option<i32>) -> bool {
-        let (Some((from, to)), Some(day)) = (self.range(part), day) else { return true };
+    /// Whether the query of `part` may read a file of that day and hour, where the days `held` are on record.
+    fn reads(&self, held: &BTreeSet<i32>, part: Part, day: Option<i32>, hour: Option<i32>) -> bool {
+        let Some(day) = day else { return true };
+        let Some((from, to)) = self.range(part) else {
+            return !part.table.retention.of_held_days() || held.contains(&day);
+        };
         let midnight = i64::from(day) * partition::DAY;
         let (start, length) = match hour {
             Some(hour) => (midnight + i64::from(hour) * partition::HOUR, partition::HOUR),
@@ -309,19 +308,29 @@ impl<'a> Runner<'a> {
     }
 
     /// What a file of `part` would be computed from.
-    fn inputs(&self, dataset: &Dataset, part: Part, expected: &Expected) -> Inputs {
+    fn inputs(
+        &self,
+        dataset: &Dataset,
+        held_days: &BTreeSet<i32>,
+        part: Part,
+        expected: &Expected,
+    ) -> Inputs {
         let columns = format!("{:?}", part.table.columns);
         let day = part.day.unwrap_or_default().to_le_bytes();
         let query: [&[u8]; 4] =
             [env!("CARGO_PKG_VERSION").as_bytes(), part.table.query.as_bytes(), columns.as_bytes(), &day];
-        let mut inputs = Inputs::new(Digest::of(query), self.config.digest(part.table));
+        // What window tables beneath go by shows in none of their days.
+        let mut rules = self.plan.closure(&BTreeSet::from([part.table.name]));
+        rules.retain(|table| table.name == part.table.name || table.grain == Grain::Window);
+        let rules: Vec<_> = rules.into_iter().map(|table| self.config.digest(table)).collect();
+        let mut inputs = Inputs::new(Digest::of(query), Digest::of(rules.iter().map(Digest::as_bytes)));
         for source in self.plan.sources(part.table.name) {
             let mut files = BTreeMap::<Option<i32>, Vec<Digest>>::new();
             match source.tier {
                 Tier::User => files.entry(None).or_default().push(self.config.actors().digest()),
                 Tier::Captured => {
                     let held = dataset.captured(source.name).iter();
-                    for file in held.filter(|file| self.reads(part, file.day, file.hour)) {
+                    for file in held.filter(|file| self.reads(held_days, part, file.day, file.hour)) {
                         files.entry(file.day).or_default().push(file.digest);
                     }
                 }
@@ -331,7 +340,7 @@ impl<'a> Runner<'a> {
                     let coming = expected.get(source.name).into_iter().flatten();
                     let coming = coming.map(|(day, digest)| (*day, *digest));
                     let all: BTreeMap<_, _> = held.chain(coming).collect();
-                    let read = all.into_iter().filter(|(day, _)| self.reads(part, *day, None));
+                    let read = all.into_iter().filter(|(day, _)| self.reads(held_days, part, *day, None));
                     files.extend(read.map(|(day, digest)| (day, vec![digest])));
                 }
             }
@@ -346,22 +355,22 @@ impl<'a> Runner<'a> {
     fn job(
         &self,
         dataset: &Dataset,
-        part: Part,
-        inputs: &Inputs,
+        held: &BTreeSet<i32>,
+        planned: &Planned,
         gaps: &Gaps,
         engine: (&Arc<RuntimeEnv>, usize),
     ) -> Result<Job> {
-        let table = part.table;
+        let Planned { part, inputs, .. } = planned;
+        let (part, table) = (*part, part.table);
         let context = session::session_in(engine.0, engine.1)?;
         for source in self.plan.sources(table.name) {
             session::register_source(&context, dataset, self.config, *source, |file| {
-                self.reads(part, file.day, file.hour)
+                self.reads(held, part, file.day, file.hour)
             })?;
         }
         let mut parameters = self.config.bind(table);
         parameters.extend(part.day.into_iter().flat_map(job::day_parameters));
-        let held: Vec<i32> = dataset.days().into_iter().collect();
-        let days = part.day.map_or_else(|| held.clone(), |day| vec![day]);
+        let days: Vec<i32> = part.day.map_or_else(|| dataset.days().into_iter().collect(), |day| vec![day]);
         let mut metadata = vec![
             (version::DATASET_VERSION, version::DATASET.to_string()),
             (version::WRITER, concat!("analyze ", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -376,9 +385,9 @@ impl<'a> Runner<'a> {
         }
         let mut folder = dataset.root().join(partition::DERIVED).join(table.name);
         folder.extend(part.day.map(partition::date_folder));
-        // What a file says is only understood when it has the columns of today.
         let was = dataset.derived(table.name).iter().find_map(|file| file.inputs.as_ref());
-        let left = part.since.zip(was).map(|(since, was)| Left { since, in_part: inputs.agree(was, since) });
+        let was = was.filter(|_| table.retention.of_held_days());
+        let left = was.map(|was| Left { held: held.clone(), in_part: inputs.agree(was) });
         if left.is_some() {
             let source = Source { tier: Tier::Derived, name: table.name };
             session::register_source(&context, dataset, self.config, source, |_| true)?;
@@ -404,11 +413,9 @@ impl<'a> Runner<'a> {
 
 /// The files that `table` should have.
 fn parts(dataset: &Dataset, table: &'static Table) -> Vec<Part> {
-    let days = dataset.days();
-    let part = |day: Option<i32>, since: Option<i32>| Part { table, day, since };
     match table.grain {
-        Grain::Window => vec![part(None, days.first().copied().filter(|_| table.retention.of_held_days()))],
-        Grain::Day { .. } => days.into_iter().map(|day| part(Some(day), None)).collect(),
+        Grain::Window => vec![Part { table, day: None }],
+        Grain::Day { .. } => dataset.days().into_iter().map(|day| Part { table, day: Some(day) }).collect(),
     }
 }
 
@@ -435,13 +442,13 @@ mod tests {
             [Table { query: "SELECT label FROM user.actors", ..queries::hash_behavior_profiles::TABLE }];
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/sample");
         let dataset = Dataset::open(&root).expect("the sample");
-        let part = Part { table: &TABLES[0], day: None, since: None };
+        let part = Part { table: &TABLES[0], day: None };
         let digest = |label: &str| {
             let file = tempfile::NamedTempFile::new().expect("a file");
             fs::write(file.path(), format!("party,label,note\nAS64496,{label},\n")).expect("a file");
             let config = Config::load(None, Some(file.path())).expect("a configuration");
             let runner = Runner { config: &config, plan: Plan::new(&TABLES).expect("a plan") };
-            runner.inputs(&dataset, part, &Expected::new())
+            runner.inputs(&dataset, &dataset.days(), part, &Expected::new())
         };
         assert_eq!(digest("hosting"), digest("hosting"));
         assert_ne!(digest("hosting"), digest("transit"));

@@ -287,7 +287,7 @@ impl<'a> Watch<'a> {
                 }
             }
         }
-        let held = history.and_then(|history| history.days().first().copied()).unwrap_or(first);
+        let held = history.map(Dataset::on_record);
         let mut parts = BTreeMap::new();
         for table in closure {
             let source = Source { tier: Tier::Derived, name: table.name };
@@ -298,12 +298,10 @@ impl<'a> Watch<'a> {
             };
             let mut parameters = self.config.bind(table);
             if table.grain == Grain::Window {
-                if held > first {
-                    let first = if table.retention.of_held_days() { held } else { first };
-                    for source in self.plan.sources(table.name) {
-                        if let Some(rows) = parts.get(source.name) {
-                            self.register_days(&context, history, *source, Some(first), rows).await?;
-                        }
+                let held = held.as_ref().filter(|_| table.retention.of_held_days());
+                for source in self.plan.sources(table.name) {
+                    if let Some(rows) = parts.get(source.name) {
+                        self.register_days(&context, history, *source, Some(first), held, rows).await?;
                     }
                 }
                 let rows = query(&context, table, parameters).await.map_err(&too_little)?;
@@ -323,7 +321,7 @@ impl<'a> Watch<'a> {
             let rows = concat_batches(&schema::table::arrow(table.columns), &rows)?;
             // What a detector said before today was told then.
             let before = !(wanted.contains(table.name) && table.live.is_some());
-            self.register_days(&context, history, source, before.then_some(first), &rows).await?;
+            self.register_days(&context, history, source, before.then_some(first), None, &rows).await?;
             parts.insert(table.name, rows);
         }
         Ok((context, parts))
@@ -357,31 +355,35 @@ impl<'a> Watch<'a> {
     /// Adds the presences of the hours that no file tells of yet.
     async fn assume_presences(&self, context: &SessionContext, history: &Dataset) -> Result<()> {
         let start = |file: &DataFile| Some(i64::from(file.day?) * DAY + i64::from(file.hour?) * HOUR);
-        let Some(newest) = history.captured(PRESENCES.name).iter().filter_map(start).max() else {
-            return Ok(());
-        };
-        let known = session::session(&self.config.engine())?;
-        session::register_source(&known, history, self.config, PRESENCES, |file| {
-            start(file) == Some(newest)
-        })?;
-        let known = known.table(PRESENCES.to_string()).await?.collect().await?;
+        let starts = history.captured(PRESENCES.name).iter().filter_map(start);
+        let Some(newest) = starts.filter(|start| *start <= self.newest).max() else { return Ok(()) };
         let midnight = i64::from(self.day()) * DAY;
         let mut all = context.table(PRESENCES.to_string()).await?;
-        for hour in ((newest + HOUR).max(midnight)..=self.newest).step_by(HOUR as usize) {
-            for rows in &known {
-                all = all.union(context.read_batch(later(rows, hour - newest)?)?)?;
+        // One sensor may be an hour behind another. To be named twice does a presence no harm.
+        for known in [newest - HOUR, newest] {
+            let session = session::session(&self.config.engine())?;
+            session::register_source(&session, history, self.config, PRESENCES, |file| {
+                start(file) == Some(known)
+            })?;
+            let rows = session.table(PRESENCES.to_string()).await?.collect().await?;
+            for hour in ((known + HOUR).max(midnight)..=self.newest).step_by(HOUR as usize) {
+                for rows in &rows {
+                    all = all.union(context.read_batch(later(rows, hour - known)?)?)?;
+                }
             }
         }
         session::register(context, PRESENCES, all.into_view())
     }
 
-    /// Registers a day table: the days from `before` on that are held, and `today`.
+    /// Registers a day table: `today`, days that ended, and those of `history` from `before` on, perhaps of `held` days
+    /// alone.
     async fn register_days(
         &self,
         context: &SessionContext,
         history: Option<&Dataset>,
         source: Source,
         before: Option<i32>,
+        held: Option<&BTreeSet<i32>>,
         today: &RecordBatch,
     ) -> Result<()> {
         let dated = |day: i32, rows: &RecordBatch| -> Result<_> {
@@ -396,9 +398,11 @@ impl<'a> Watch<'a> {
                 all = all.union(dated(day, rows)?)?;
             }
             if let Some(history) = history {
+                let is_held = |day| held.is_none_or(|held| held.contains(&day));
                 session::register_source(context, history, self.config, source, |file| {
-                    file.day
-                        .is_some_and(|day| day >= first && day < self.day() && !self.ended.contains_key(&day))
+                    file.day.is_some_and(|day| {
+                        (first..self.day()).contains(&day) && !self.ended.contains_key(&day) && is_held(day)
+                    })
                 })?;
                 all = all.union(context.table(source.to_string()).await?)?;
             }

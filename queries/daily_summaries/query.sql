@@ -12,7 +12,7 @@ hashes AS (
            ) AS observer_targets,
            count(*) FILTER (
                WHERE total_events >= $min_events
-                 AND CAST(busiest_within_day AS DOUBLE) / total_events > $burst_score
+                 AND CAST(coalesce(busiest_within_day, busiest_window) AS DOUBLE) / total_events > $burst_score
            ) AS burst_activity,
            count(*) FILTER (WHERE total_events >= $min_events AND unique_asns >= $min_asns) AS multi_asn_hashes
     FROM derived.hash_days

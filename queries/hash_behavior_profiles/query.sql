@@ -9,7 +9,7 @@ totals AS (
            sum(announce_count) AS announce_count,
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen,
-           max(CASE WHEN first_seen < ends THEN busiest_within_day ELSE busiest_window END) AS busiest_window
+           max(coalesce(CASE WHEN first_seen < ends THEN busiest_within_day END, busiest_window)) AS busiest_window
     FROM derived.hash_days
     CROSS JOIN first_day
     GROUP BY infohash

@@ -40,8 +40,9 @@ pub const TABLE: Table = Table {
         unique_asns: I64 ["ASNs"];
         /// Most events inside any `burst_window` that ends on this day.
         busiest_window: I64 ["events"];
-        /// The same of events on this day alone: `busiest_window` where the day before is not counted.
-        busiest_within_day: I64 ["events"];
+        /// The same of events on this day alone, for where the day before is not counted; none where an older version
+        /// computed the day.
+        busiest_within_day: I64 null ["events"];
         /// First query.
         first_seen: Timestamp ["µs, UTC"];
         /// Last query.

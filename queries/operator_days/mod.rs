@@ -72,8 +72,9 @@ pub const TABLE: Table = Table {
         sample_presences: I64 ["presences"];
         /// Most queries inside any `burst_window` that ends on this day.
         busiest_window: I64 ["events"];
-        /// The same of events on this day alone: `busiest_window` where the day before is not counted.
-        busiest_within_day: I64 ["events"];
+        /// The same of events on this day alone, for where the day before is not counted; none where an older version
+        /// computed the day.
+        busiest_within_day: I64 null ["events"];
         /// Most distinct node ids shown within one clock hour. Three or more are a shared address.
         querier_ids: I64 ["ids"];
         /// Autonomous system of the operator.

@@ -16,7 +16,7 @@ days AS (
            max(most_presence_share) AS most_presence_share,
            max(sample_presences) AS sample_presences,
            max(presences_hit) AS most_presences_a_day,
-           max(CASE WHEN first_seen < ends THEN busiest_within_day ELSE busiest_window END) AS busiest_window,
+           max(coalesce(CASE WHEN first_seen < ends THEN busiest_within_day END, busiest_window)) AS busiest_window,
            max(querier_ids) AS querier_ids
     FROM derived.operator_days
     CROSS JOIN first_day

@@ -40,11 +40,14 @@ struct Day {
 pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     let mut dataset = Dataset::open(&options.data)?;
     let days = dataset.days();
-    let first_held = days.first().ok_or_else(|| Failure::NoData("no query is held".to_owned()))?;
-    let first_kept = *days.iter().nth_back(keep as usize - 1).unwrap_or(first_held);
+    let returned = dataset.returned().len();
+    let first_kept = match days.iter().nth_back(keep as usize - 1).or(days.first()) {
+        Some(day) => *day,
+        None if returned > 0 => i32::MAX,
+        None => return Err(Failure::NoData("no query is held".to_owned()).into()),
+    };
     let old = old(&dataset, first_kept);
     let rows = listing(&old)?;
-    let returned = dataset.returned().len();
     let wanted: BTreeSet<&str> = queries::TABLES.iter().map(|table| table.name).collect();
     let runner = Runner::new(&options.config)?;
     if !dry_run {
@@ -65,14 +68,20 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     }
     let whole = old.iter().filter(|(folder, _)| !stay.contains_key(folder.as_path()));
     let bytes: u64 = whole.map(|(_, (_, _, day))| day.bytes).sum();
-    let from = partition::date_text(first_kept);
-    let mut notes = vec![match (old.is_empty(), dry_run) {
-        (true, _) => format!("Nothing is older than the newest {keep} days held, {from} and later."),
-        (false, true) => {
-            format!("{bytes} bytes would be deleted; {from} and later would stay. Nothing was changed.")
-        }
-        (false, false) => format!("Deleted {bytes} bytes; {from} and later stay."),
-    }];
+    let from = || partition::date_text(first_kept);
+    let mut notes = Vec::new();
+    if !days.is_empty() {
+        notes.push(match (old.is_empty(), dry_run) {
+            (true, _) => format!("Nothing is older than the newest {keep} days held, {} and later.", from()),
+            (false, true) => {
+                format!(
+                    "{bytes} bytes would be deleted; {} and later would stay. Nothing was changed.",
+                    from()
+                )
+            }
+            (false, false) => format!("Deleted {bytes} bytes; {} and later stay.", from()),
+        });
+    }
     if returned > 0 && !dry_run {
         notes.push(format!("Deleted {returned} files of pruned days that had come back."));
     }
