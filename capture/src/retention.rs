@@ -25,8 +25,10 @@ use std::path::{Path, PathBuf};
 /// Sealed hours behind a day that settle it.
 pub const SETTLING: usize = 24;
 
-/// Said behind the reason why something is still there.
-pub(crate) const AGAIN: &str = "old files are looked at again in six hours";
+/// Says why something is still there.
+pub(crate) fn complain(error: SpoolError) {
+    tracing::error!("{error}; old files are looked at again in six hours");
+}
 
 /// How long a table is kept.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +107,7 @@ impl Retention {
                 if old && self.is_summarised(day)? && !self.own(rule.table, day)?.is_empty() {
                     match remove_day(&sealed::day_folder(&self.data, rule.table, day), &self.sensor) {
                         Ok(()) => deleted.push((rule.table, day)),
-                        Err(error) => tracing::error!("{error}; {AGAIN}"),
+                        Err(error) => complain(error),
                     }
                 }
             }
@@ -174,7 +176,7 @@ fn remove_leftovers(table: &Path) -> Result<(), SpoolError> {
     for path in list(table)? {
         if name(&path).is_some_and(|name| name.starts_with(".date=")) {
             let removed = fs::remove_dir_all(&path).map_err(io_error("remove", &path));
-            removed.unwrap_or_else(|error| tracing::error!("{error}; {AGAIN}"));
+            removed.unwrap_or_else(complain);
         }
     }
     Ok(())
@@ -212,6 +214,11 @@ mod tests {
                 summaries: &schema::day_summaries::TABLE,
             };
             Self { folder, retention }
+        }
+
+        /// Records every hour of the first days.
+        fn record_days(&self, days: i32) {
+            (FIRST * 24..(FIRST + days) * 24).for_each(|hour| self.record(Hour(hour.into())));
         }
 
         fn seal(&self, table: &str, hour: Hour, sensor: &str) {
@@ -296,9 +303,7 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_a_day_back_deletes_nothing() {
         let world = World::new();
-        for running in FIRST * 24..(FIRST + 40) * 24 {
-            world.record(Hour(running.into()));
-        }
+        world.record_days(40);
         let now = hour(FIRST + 40, 0).start();
         world.sweep(now);
         let days = world.days("events");
@@ -310,9 +315,7 @@ mod tests {
     #[test]
     fn a_pause_in_the_recording_is_no_reason_to_hurry() {
         let world = World::new();
-        for running in FIRST * 24..(FIRST + 10) * 24 {
-            world.record(Hour(running.into()));
-        }
+        world.record_days(10);
         // Back after forty days, one hour recorded: is it the clock?
         world.record(hour(FIRST + 50, 0));
         world.sweep(hour(FIRST + 50, 1).start());
@@ -326,9 +329,7 @@ mod tests {
     #[test]
     fn a_day_without_a_summary_stays() {
         let world = World::new();
-        for running in FIRST * 24..(FIRST + 40) * 24 {
-            world.record(Hour(running.into()));
-        }
+        world.record_days(40);
         let settled = world.retention.settled(hour(FIRST + 40, 0).start()).expect("listed").expect("settled");
         assert!(world.retention.delete(settled).expect("nothing to do").is_empty());
         assert_eq!(world.retention.unsummarised(settled).expect("listed").len(), 39);
@@ -343,9 +344,7 @@ mod tests {
         world.seal("events", hour(FIRST, 4), "there");
         fs::write(world.folder.path().join(hour(FIRST, 3).folder("events")).join(".here-x.tmp"), "")
             .expect("a file");
-        for running in FIRST * 24..(FIRST + 40) * 24 {
-            world.record(Hour(running.into()));
-        }
+        world.record_days(40);
         world.sweep(hour(FIRST + 40, 0).start());
         let left = sealed::files(world.folder.path(), "events", FIRST).expect("listed");
         assert_eq!(left.iter().map(|file| file.sensor.as_str()).collect::<Vec<_>>(), ["there", "there"]);
@@ -357,9 +356,7 @@ mod tests {
     #[test]
     fn a_stray_file_keeps_no_event() {
         let world = World::new();
-        for running in FIRST * 24..(FIRST + 40) * 24 {
-            world.record(Hour(running.into()));
-        }
+        world.record_days(40);
         let day = sealed::day_folder(world.folder.path(), "events", FIRST);
         fs::write(day.join(".DS_Store"), "").expect("written");
         world.sweep(hour(FIRST + 40, 0).start());
@@ -372,9 +369,7 @@ mod tests {
     #[test]
     fn a_day_that_cannot_be_deleted_keeps_no_other() {
         let world = World::new();
-        for running in FIRST * 24..(FIRST + 40) * 24 {
-            world.record(Hour(running.into()));
-        }
+        world.record_days(40);
         // Where the folder of the first day would be renamed to stands a file.
         let day = sealed::day_folder(world.folder.path(), "events", FIRST);
         fs::write(day.with_file_name(format!(".{}", name(&day).expect("a name"))), "").expect("written");

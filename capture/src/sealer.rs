@@ -8,7 +8,7 @@ use crate::clock::{self, HOUR, MINUTE, Micros};
 use crate::day_summary;
 use crate::geo::Geo;
 use crate::partition::seal;
-use crate::retention::{AGAIN, Retention, words};
+use crate::retention::{Retention, complain, words};
 use crate::spool::{Segment, SpoolError, write_segment};
 use schema::partition::{Hour, date_text};
 use std::path::PathBuf;
@@ -123,11 +123,6 @@ impl Sealer {
         self.take(segment);
         Ok(())
     }
-}
-
-/// Says why something was not done.
-fn complain(error: SpoolError) {
-    tracing::error!("{error}; {AGAIN}");
 }
 
 #[cfg(test)]

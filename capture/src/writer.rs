@@ -572,6 +572,14 @@ mod tests {
             .expect("started")
     }
 
+    /// Puts a file in the place of the spool, so that nothing can be written until it is removed.
+    fn obstruct(data: &Path) -> PathBuf {
+        let spool = data.join(SPOOL);
+        std::fs::remove_dir_all(&spool).expect("removed");
+        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        spool
+    }
+
     fn wait_until(is_true: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !is_true() {
@@ -779,9 +787,7 @@ mod tests {
     fn what_an_outage_lost_is_in_the_first_row_of_metrics_after_it() {
         let data = tempfile::tempdir().expect("a folder");
         let mut writer = start(data.path());
-        let spool = data.path().join(SPOOL);
-        std::fs::remove_dir_all(&spool).expect("removed");
-        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        let spool = obstruct(data.path());
         let now = clock::now();
         writer.events(events([now - 1]));
         assert!(writer.offer(Job::Complete(now)));
@@ -801,9 +807,7 @@ mod tests {
     fn an_outage_that_a_row_of_another_table_ends_covers_no_event_that_is_recorded_later() {
         let data = tempfile::tempdir().expect("a folder");
         let mut writer = start(data.path());
-        let spool = data.path().join(SPOOL);
-        std::fs::remove_dir_all(&spool).expect("removed");
-        std::fs::write(&spool, "a file where a folder must be").expect("written");
+        let spool = obstruct(data.path());
         let now = clock::now();
         writer.events(events([now, now + 5]));
         assert!(writer.offer(Job::Complete(now + 3)));
