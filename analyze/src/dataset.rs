@@ -57,6 +57,15 @@ pub struct DataFile {
     pub config: Option<String>,
 }
 
+impl DataFile {
+    /// Where its partition begins, microseconds since 1970-01-01 UTC; none for a window table.
+    #[must_use]
+    pub fn begins(&self) -> Option<i64> {
+        let hour = i64::from(self.hour.unwrap_or(0));
+        Some(i64::from(self.day?) * partition::DAY + hour * partition::HOUR)
+    }
+}
+
 /// A file that cannot be read, and why.
 #[derive(Clone, Debug)]
 pub struct Damaged {
@@ -319,13 +328,9 @@ impl Dataset {
     /// 1970-01-01 UTC. An hour without a query counts, as long as something says that it was watched.
     #[must_use]
     pub fn end(&self) -> i64 {
-        let hour_end = |file: &DataFile| {
-            let hours = i64::from(file.hour.unwrap_or(0)) + 1;
-            Some(i64::from(file.day?) * partition::DAY + hours * partition::HOUR)
-        };
-        let newest = self.captured.values().flatten().filter_map(hour_end).max();
+        let newest = self.captured.values().flatten().filter_map(DataFile::begins).max();
         let day_end = || self.held().last().map(|day| (i64::from(*day) + 1) * partition::DAY);
-        newest.or_else(day_end).unwrap_or(0)
+        newest.map(|begins| begins + partition::HOUR).or_else(day_end).unwrap_or(0)
     }
 
     /// Takes note of a derived file that was just written.

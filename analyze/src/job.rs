@@ -19,7 +19,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use queries::{Retention, Table};
-use schema::{Type, partition, version};
+use schema::{Column, Type, partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -134,20 +134,20 @@ impl Job {
         let level = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
         let mut properties =
             writer_properties(self.table.columns, metadata).into_builder().set_compression(level);
-        // What rows are ordered by can be skipped by its extremes, an id as well. Equal ids lie side by side and
-        // compress without a dictionary, of which a look-up would have to read the whole.
-        if let LogicalPlan::Sort(sort) = result.logical_plan()
-            && let Some(Expr::Column(first)) = sort.expr.first().map(|key| &key.expr)
-        {
-            let is_id = |ty| matches!(ty, Type::Id | Type::Address);
-            let id = self.table.columns.iter().any(|column| column.name == first.name && is_id(column.ty));
-            let first = ColumnPath::from(first.name.as_str());
+        let LogicalPlan::Sort(sort) = result.logical_plan() else { bail!("rows without an order") };
+        let keys = sort.expr.iter().filter_map(|key| key.expr.try_as_col()).map(|key| key.name.as_str());
+        // What rows are ordered by can be skipped by its extremes, an id as well.
+        if let Some(first) = keys.clone().next() {
             properties = properties
                 .set_data_page_row_count_limit(PAGE_ROWS)
-                .set_column_statistics_enabled(first.clone(), EnabledStatistics::Page);
-            if id {
-                properties = properties.set_column_dictionary_enabled(first, false);
-            }
+                .set_column_statistics_enabled(ColumnPath::from(first), EnabledStatistics::Page);
+        }
+        // Equal ids lie side by side then and compress without a dictionary, which takes time to make, and of which a
+        // look-up would have to read the whole.
+        let is_id = |column: &&Column| matches!(column.ty, Type::Id | Type::Address);
+        let ids: BTreeSet<_> = self.table.columns.iter().filter(is_id).map(|column| column.name).collect();
+        for id in keys.filter(|key| ids.contains(key)) {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(id), false);
         }
         let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties.build()))?;
         let (mut rows, mut tests) = (0, Tests::new(&self.context, self.table)?);

@@ -149,8 +149,9 @@ impl<'a> Runner<'a> {
         let mut survey = Vec::new();
         let mut expected = Expected::new();
         for table in self.plan.closure(wanted) {
+            let rules = self.rules(table);
             for part in parts(dataset, table) {
-                let inputs = self.inputs(dataset, &held, part, &expected);
+                let inputs = self.inputs(dataset, &held, part, rules, &expected);
                 let file = dataset.derived(table.name).iter().find(|file| file.day == part.day);
                 let changes = match file.map(|file| &file.inputs) {
                     None => vec![Change::Missing],
@@ -307,23 +308,28 @@ impl<'a> Runner<'a> {
         start < to && start + length > from
     }
 
-    /// What a file of `part` would be computed from.
+    /// The thresholds that `table` goes by, those of window tables beneath among them: they show in none of its days.
+    fn rules(&self, table: &Table) -> Digest {
+        let mut all = self.plan.closure(&BTreeSet::from([table.name]));
+        all.retain(|other| other.name == table.name || other.grain == Grain::Window);
+        let rules: Vec<_> = all.into_iter().map(|table| self.config.digest(table)).collect();
+        Digest::of(rules.iter().map(Digest::as_bytes))
+    }
+
+    /// What a file of `part` would be computed from, by `rules`.
     fn inputs(
         &self,
         dataset: &Dataset,
         held_days: &BTreeSet<i32>,
         part: Part,
+        rules: Digest,
         expected: &Expected,
     ) -> Inputs {
         let columns = format!("{:?}", part.table.columns);
         let day = part.day.unwrap_or_default().to_le_bytes();
         let query: [&[u8]; 4] =
             [env!("CARGO_PKG_VERSION").as_bytes(), part.table.query.as_bytes(), columns.as_bytes(), &day];
-        // What window tables beneath go by shows in none of their days.
-        let mut rules = self.plan.closure(&BTreeSet::from([part.table.name]));
-        rules.retain(|table| table.name == part.table.name || table.grain == Grain::Window);
-        let rules: Vec<_> = rules.into_iter().map(|table| self.config.digest(table)).collect();
-        let mut inputs = Inputs::new(Digest::of(query), Digest::of(rules.iter().map(Digest::as_bytes)));
+        let mut inputs = Inputs::new(Digest::of(query), rules);
         for source in self.plan.sources(part.table.name) {
             let mut files = BTreeMap::<Option<i32>, Vec<Digest>>::new();
             match source.tier {
@@ -448,7 +454,7 @@ mod tests {
             fs::write(file.path(), format!("party,label,note\nAS64496,{label},\n")).expect("a file");
             let config = Config::load(None, Some(file.path())).expect("a configuration");
             let runner = Runner { config: &config, plan: Plan::new(&TABLES).expect("a plan") };
-            runner.inputs(&dataset, &dataset.days(), part, &Expected::new())
+            runner.inputs(&dataset, &dataset.days(), part, runner.rules(part.table), &Expected::new())
         };
         assert_eq!(digest("hosting"), digest("hosting"));
         assert_ne!(digest("hosting"), digest("transit"));

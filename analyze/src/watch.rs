@@ -354,8 +354,7 @@ impl<'a> Watch<'a> {
 
     /// Adds the presences of the hours that no file tells of yet.
     async fn assume_presences(&self, context: &SessionContext, history: &Dataset) -> Result<()> {
-        let start = |file: &DataFile| Some(i64::from(file.day?) * DAY + i64::from(file.hour?) * HOUR);
-        let starts = history.captured(PRESENCES.name).iter().filter_map(start);
+        let starts = history.captured(PRESENCES.name).iter().filter_map(DataFile::begins);
         let Some(newest) = starts.filter(|start| *start <= self.newest).max() else { return Ok(()) };
         let midnight = i64::from(self.day()) * DAY;
         let mut all = context.table(PRESENCES.to_string()).await?;
@@ -363,7 +362,7 @@ impl<'a> Watch<'a> {
         for known in [newest - HOUR, newest] {
             let session = session::session(&self.config.engine())?;
             session::register_source(&session, history, self.config, PRESENCES, |file| {
-                start(file) == Some(known)
+                file.begins() == Some(known)
             })?;
             let rows = session.table(PRESENCES.to_string()).await?.collect().await?;
             for hour in ((known + HOUR).max(midnight)..=self.newest).step_by(HOUR as usize) {

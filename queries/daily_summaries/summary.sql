@@ -8,84 +8,53 @@ SELECT min(date_utc) AS first_day,
 FROM derived.daily_summaries
 
 -- section: Alarms
--- One for all detectors together: each may find by chance what the level allows divided by their number. What stayed when
--- its queries left was told while they were there.
-WITH held AS (
+-- One for all detectors together: each may find by chance what the level allows divided by their number. What stayed
+-- when its queries left was told while they were there.
+WITH detectors AS (
+    SELECT unnest(make_array(
+        'burst_activity', 'observer_target', 'high_asn_interest', 'periodic_lookup_target', 'dead_swarm',
+        'SCHEDULED', 'CROSS_HASH', 'sweep_events', 'prefix_walk_events', 'prefix_entropy', 'prefix_families',
+        'keyspace_heatmap', 'coordination'
+    )) AS detector
+),
+tested AS (
+    SELECT label AS detector, last_seen, q_value, significant
+    FROM derived.hash_signals
+    UNION ALL
+    SELECT CASE WHEN kind = 'CROSS_HASH' THEN kind ELSE 'SCHEDULED' END, last_seen, q_value, significant
+    FROM derived.rendezvous_events
+    UNION ALL
+    SELECT 'sweep_events', sweep_end, q_value, significant
+    FROM derived.sweep_events
+    UNION ALL
+    SELECT 'prefix_walk_events', walk_end, q_value, significant
+    FROM derived.prefix_walk_events
+    UNION ALL
+    SELECT 'prefix_entropy', last_seen, q_value, significant
+    FROM derived.prefix_entropy
+    UNION ALL
+    SELECT 'prefix_families', last_seen, q_value, significant
+    FROM derived.prefix_families
+    UNION ALL
+    SELECT 'keyspace_heatmap', NULL, q_value, significant
+    FROM derived.keyspace_heatmap
+    UNION ALL
+    SELECT 'coordination', last_seen, q_value, significant
+    FROM derived.coordination
+),
+held AS (
     SELECT min("date") AS since FROM derived.pair_days
 ),
-signals AS (
-    SELECT label, q_value, significant
-    FROM derived.hash_signals
+found AS (
+    SELECT detector, min(q_value) AS least_q, count(*) FILTER (WHERE significant) AS significant
+    FROM tested
     CROSS JOIN held
-    WHERE CAST(last_seen AS DATE) >= since
-),
-returns AS (
-    SELECT kind, q_value, significant
-    FROM derived.rendezvous_events
-    CROSS JOIN held
-    WHERE CAST(last_seen AS DATE) >= since
+    WHERE last_seen IS NULL OR CAST(last_seen AS DATE) >= since
+    GROUP BY detector
 )
-SELECT detector, least_q, significant
-FROM (
-    SELECT *, count(*) OVER () AS detectors
-    FROM (
-        SELECT 'burst_activity' AS detector, min(q_value) AS least_q, count(*) FILTER (WHERE significant) AS significant
-        FROM signals
-        WHERE label = 'burst_activity'
-        UNION ALL
-        SELECT 'observer_target', min(q_value), count(*) FILTER (WHERE significant)
-        FROM signals
-        WHERE label = 'observer_target'
-        UNION ALL
-        SELECT 'high_asn_interest', min(q_value), count(*) FILTER (WHERE significant)
-        FROM signals
-        WHERE label = 'high_asn_interest'
-        UNION ALL
-        SELECT 'periodic_lookup_target', min(q_value), count(*) FILTER (WHERE significant)
-        FROM signals
-        WHERE label = 'periodic_lookup_target'
-        UNION ALL
-        SELECT 'dead_swarm', min(q_value), count(*) FILTER (WHERE significant)
-        FROM signals
-        WHERE label = 'dead_swarm'
-        UNION ALL
-        SELECT 'SCHEDULED', min(q_value), count(*) FILTER (WHERE significant)
-        FROM returns
-        WHERE kind <> 'CROSS_HASH'
-        UNION ALL
-        SELECT 'CROSS_HASH', min(q_value), count(*) FILTER (WHERE significant)
-        FROM returns
-        WHERE kind = 'CROSS_HASH'
-        UNION ALL
-        SELECT 'sweep_events', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.sweep_events
-        CROSS JOIN held
-        WHERE CAST(sweep_end AS DATE) >= since
-        UNION ALL
-        SELECT 'prefix_walk_events', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.prefix_walk_events
-        CROSS JOIN held
-        WHERE CAST(walk_end AS DATE) >= since
-        UNION ALL
-        SELECT 'prefix_entropy', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.prefix_entropy
-        CROSS JOIN held
-        WHERE CAST(last_seen AS DATE) >= since
-        UNION ALL
-        SELECT 'prefix_families', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.prefix_families
-        CROSS JOIN held
-        WHERE CAST(last_seen AS DATE) >= since
-        UNION ALL
-        SELECT 'keyspace_heatmap', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.keyspace_heatmap
-        UNION ALL
-        SELECT 'coordination', min(q_value), count(*) FILTER (WHERE significant)
-        FROM derived.coordination
-        CROSS JOIN held
-        WHERE CAST(last_seen AS DATE) >= since
-    )
-)
+SELECT found.detector, least_q, significant
+FROM (SELECT detector, count(*) OVER () AS detectors FROM detectors) AS listed
+JOIN found ON listed.detector = found.detector
 WHERE least_q <= $alarm / detectors
 ORDER BY least_q, detector
 

@@ -134,17 +134,14 @@ members AS (
     JOIN stretches ON hashes.operator = stretches.operator AND hashes.stretch_start = stretches.stretch_start
     GROUP BY hashes.operator, occasion, infohash
 ),
-interests AS (
-    SELECT operator, infohash, bool_or(company) OR sum(visits) > 1 AS again
-    FROM members
-    GROUP BY operator, infohash
-),
--- Others ask for it as well, or the operator does again. As groups, so that it is known how few they are.
+-- Of those whose occasions may be upkeep: others ask for it as well, or the operator does again.
 wanted AS (
-    SELECT operator, infohash
-    FROM interests
-    WHERE again
-    GROUP BY operator, infohash
+    SELECT members.operator, infohash
+    FROM members
+    JOIN shared ON members.operator = shared.operator
+    WHERE upkeep >= $upkeep_share
+    GROUP BY members.operator, infohash
+    HAVING bool_or(company) OR sum(visits) > 1
 ),
 occasions AS (
     SELECT members.operator,
@@ -173,8 +170,8 @@ rounds AS (
     GROUP BY operator
 ),
 listed AS (
-    SELECT operator, count(*) AS hashes
-    FROM interests
+    SELECT operator, count(DISTINCT hash64(infohash)) AS hashes
+    FROM members
     GROUP BY operator
 ),
 passes AS (

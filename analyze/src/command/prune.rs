@@ -41,11 +41,11 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     let mut dataset = Dataset::open(&options.data)?;
     let days = dataset.days();
     let returned = dataset.returned().len();
-    let first_kept = match days.iter().nth_back(keep as usize - 1).or(days.first()) {
-        Some(day) => *day,
-        None if returned > 0 => i32::MAX,
-        None => return Err(Failure::NoData("no query is held".to_owned()).into()),
-    };
+    // None where only files that came back are left.
+    let first_kept = days.iter().nth_back(keep as usize - 1).or(days.first()).copied();
+    if first_kept.is_none() && returned == 0 {
+        return Err(Failure::NoData("no query is held".to_owned()).into());
+    }
     let old = old(&dataset, first_kept);
     let rows = listing(&old)?;
     let wanted: BTreeSet<&str> = queries::TABLES.iter().map(|table| table.name).collect();
@@ -68,18 +68,14 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     }
     let whole = old.iter().filter(|(folder, _)| !stay.contains_key(folder.as_path()));
     let bytes: u64 = whole.map(|(_, (_, _, day))| day.bytes).sum();
-    let from = || partition::date_text(first_kept);
     let mut notes = Vec::new();
-    if !days.is_empty() {
+    if let Some(from) = first_kept.map(partition::date_text) {
         notes.push(match (old.is_empty(), dry_run) {
-            (true, _) => format!("Nothing is older than the newest {keep} days held, {} and later.", from()),
+            (true, _) => format!("Nothing is older than the newest {keep} days held, {from} and later."),
             (false, true) => {
-                format!(
-                    "{bytes} bytes would be deleted; {} and later would stay. Nothing was changed.",
-                    from()
-                )
+                format!("{bytes} bytes would be deleted; {from} and later would stay. Nothing was changed.")
             }
-            (false, false) => format!("Deleted {bytes} bytes; {} and later stay.", from()),
+            (false, false) => format!("Deleted {bytes} bytes; {from} and later stay."),
         });
     }
     if returned > 0 && !dry_run {
@@ -90,12 +86,12 @@ pub async fn run(options: &Options, keep: u32, dry_run: bool) -> Result<Exit> {
     Ok(close(&dataset))
 }
 
-/// The folders of days before `first_kept`, with table, day and what is in them.
-fn old(dataset: &Dataset, first_kept: i32) -> BTreeMap<PathBuf, (&'static str, i32, Day)> {
+/// The folders of days before `first_kept`, or of all, with table, day and what is in them.
+fn old(dataset: &Dataset, first_kept: Option<i32>) -> BTreeMap<PathBuf, (&'static str, i32, Day)> {
     let mut folders = BTreeMap::new();
     for table in TABLES {
         let place = dataset.root().join(partition::CAPTURED).join(table);
-        let old = |file: &&DataFile| file.day.is_some_and(|day| day < first_kept);
+        let old = |file: &&DataFile| file.day.is_some_and(|day| first_kept.is_none_or(|first| day < first));
         for file in dataset.captured(table).iter().filter(old) {
             let day = file.day.unwrap_or_default();
             let folder = place.join(partition::date_folder(day));

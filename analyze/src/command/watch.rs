@@ -193,11 +193,9 @@ async fn recall(
     until: i64,
 ) -> Result<()> {
     let midnight = i64::from(day) * DAY;
-    let begins =
-        |file: &DataFile| Some(i64::from(file.day?) * DAY + i64::from(file.hour.unwrap_or(0)) * HOUR);
-    let today = read(options, history, |file| begins(file).is_some_and(|at| at >= midnight)).await?;
+    let today = read(options, history, |file| file.begins().is_some_and(|at| at >= midnight)).await?;
     let from = midnight - watch.lookback();
-    let before = |file: &DataFile| begins(file).is_some_and(|at| at < midnight && at + HOUR > from);
+    let before = |file: &DataFile| file.begins().is_some_and(|at| at < midnight && at + HOUR > from);
     let before = read(options, history, before).await?;
     // Today first: what is older then counts as late, and begins no day of its own.
     for rows in today.into_iter().chain(before) {
