@@ -60,9 +60,10 @@ fn is_what_was_told(told: &[Value], wanted: &BTreeMap<&'static str, Said>) {
     }
 }
 
-/// The rows of `captured.events` in order of time, one batch an hour.
-fn events(data: &Path) -> Vec<RecordBatch> {
+/// The rows of `captured.events` in order of time, one batch an hour, from files whose path has `part` in it.
+fn events(data: &Path, part: &str) -> Vec<RecordBatch> {
     let mut files = captured_files(data, "events");
+    files.retain(|path| path.to_str().is_some_and(|path| path.contains(part)));
     files.sort();
     files
         .iter()
@@ -74,15 +75,8 @@ fn events(data: &Path) -> Vec<RecordBatch> {
         .expect("batches")
 }
 
-/// Runs `analyze watch` over `rows`, with the presences of the first hour of `data` and no query of it, as if it had
-/// begun then; returns every line that it printed.
+/// Runs `analyze watch` over `rows` beside the dataset at `data`; returns every line that it printed.
 fn watch(data: &Path, rows: &[RecordBatch]) -> Vec<Value> {
-    fs::remove_dir_all(data.join("captured/events")).expect("no queries");
-    let mut presences = captured_files(data, "presences");
-    presences.sort();
-    for later in &presences[1..] {
-        fs::remove_file(later).expect("a file less");
-    }
     let _ = fs::remove_dir_all(data.join("derived"));
     // Not a pipe: nobody reads it while the rows are written.
     let told = data.join("told");
@@ -118,7 +112,14 @@ fn text(row: &Value, name: &str) -> String {
 fn the_watch_finds_what_the_tables_say() {
     let data = sample();
     let wanted = computed(data.path().to_str().expect("UTF-8"), "2026-01-05");
-    let rows = events(data.path());
+    let rows = events(data.path(), "");
+    // With the presences of the first hour and no query, as if it had begun then.
+    fs::remove_dir_all(data.path().join("captured/events")).expect("no queries");
+    let mut presences = captured_files(data.path(), "presences");
+    presences.sort();
+    for later in &presences[1..] {
+        fs::remove_file(later).expect("a file less");
+    }
     let told = watch(data.path(), &rows);
     is_what_was_told(&told, &wanted);
     assert!(wanted.values().filter(|said| !said.is_empty()).count() >= 2, "{wanted:?}");
@@ -143,6 +144,18 @@ fn comes(there: impl Fn() -> bool) -> bool {
         thread::sleep(Duration::from_millis(100));
     }
     there()
+}
+
+#[test]
+fn a_stream_that_begins_a_day_goes_on_from_the_whole_day_before() {
+    const DAY: &str = "2026-01-06";
+    let data = two_days();
+    let wanted = computed(data.path().to_str().expect("UTF-8"), DAY);
+    let rows = events(data.path(), DAY);
+    fs::remove_dir_all(data.path().join(format!("captured/events/date={DAY}"))).expect("no query of the day");
+    let told = watch(data.path(), &rows);
+    is_what_was_told(&told, &wanted);
+    assert!(wanted.values().any(|said| !said.is_empty()), "{wanted:?}");
 }
 
 #[test]

@@ -198,10 +198,12 @@ impl<'a> Runner<'a> {
                 let job = self.job(dataset, &held, &planned, &gaps, (&runtime, threads));
                 let job = job.with_context(|| part.to_string())?;
                 under_way.push(planned);
-                running.spawn(async move { (part, job.run().await.with_context(|| part.to_string())) });
+                let alone = at_once == 1;
+                running
+                    .spawn(async move { (part, alone, job.run().await.with_context(|| part.to_string())) });
             }
             let Some(finished) = running.join_next().await else { break };
-            let (part, path) = finished?;
+            let (part, alone, path) = finished?;
             let path = path.map_err(|error| {
                 let files = dataset.files(self.plan.sources(part.table.name));
                 let files = files.filter(|file| self.reads(&held, part, file.day, file.hour));
@@ -210,7 +212,7 @@ impl<'a> Runner<'a> {
             let place = under_way.iter().position(|planned| planned.part.is(part));
             let planned = place.map(|place| under_way.remove(place));
             match path {
-                Err(error) if error.is::<TooLittle>() && at_once > 1 => {
+                Err(error) if error.is::<TooLittle>() && !alone => {
                     at_once = 1;
                     waiting.splice(..0, planned);
                 }

@@ -136,6 +136,11 @@ impl<'a> Watch<'a> {
         i32::try_from(self.newest.div_euclid(DAY)).unwrap_or(i32::MAX)
     }
 
+    /// Says what day it is, before anything of it has come in: rows of days before are what it looks back to.
+    pub fn begin(&mut self, day: i32) {
+        self.newest = self.newest.max(i64::from(day) * DAY);
+    }
+
     /// Takes rows of `captured.events` that were there before watching began: what is found in them alone
     /// is not told.
     ///
@@ -154,8 +159,10 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// When a query fails.
     pub async fn feed(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<Vec<Finding>> {
-        if let Some(first) = times(rows)?.values().iter().min() {
-            self.since = self.since.min(*first);
+        // What comes in late belongs to what is known.
+        let first = times(rows)?.values().iter().copied().min();
+        if let Some(first) = first.filter(|ts| self.today.is_empty() || *ts >= i64::from(self.day()) * DAY) {
+            self.since = self.since.min(first);
         }
         self.take(history, rows).await
     }

@@ -14,7 +14,7 @@
 //! profiles, most infohashes look like `observer_target` for want of announces that reach us.
 //!
 //! # Limits
-//! A burst that crosses midnight counts on the day on which it ends. Rows of several sensors add up,
+//! Of a burst that crosses midnight each day counts its own part. Rows of several sensors add up,
 //! and so do their gaps. `unique_hashes` includes the upkeep of routing tables.
 
 use crate::parameter::parameters;

@@ -9,13 +9,13 @@
 //! * `burst_activity`: the lookups of an infohash come independently, at a rate that holds within an hour of the
 //!   fullest five minutes on either side: the least p-value of `hash_bursts`, times the number of its stretches.
 //! * `observer_target`, `dead_swarm`: of the operators that ask for an infohash as many announce it as of those of
-//!   all other infohashes at the same exposure (see `hash_audiences`), or as the rule's ratio where that is
-//!   less: binomial tail. Where fewer than `least_announces` operators are expected to announce, or the rate is
+//!   all other infohashes at the same exposure (see `hash_audiences`), two standard deviations less of them, or as
+//!   the rule's ratio where that is less: binomial tail. Where fewer than `least_announces` operators are expected to announce, or the rate is
 //!   that of fewer than `least_reference`, we are `blind` and nothing is tested.
 //! * `high_asn_interest`: the operators that ask for an infohash are drawn at random from all interests,
 //!   of which no operator has more than `most_interests` (`rarefaction_test`). Tested from `min_asns` operators with a known system on.
 //! * `periodic_lookup_target`: visits come independently, as for `SCHEDULED` in `rendezvous_events`: the least
-//!   p-value of the infohash's operators, times their number. Not tested where no operator is; the reason is
+//!   p-value of the infohash's operators, times their number, daily habits included. Not tested where no operator is; the reason is
 //!   in `explained_by` where a rule explains a schedule.
 //!
 //! # Why it is evidence

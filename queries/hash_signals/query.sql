@@ -17,6 +17,19 @@ asked AS (
     )
     GROUP BY infohash
 ),
+-- What stays of days that have left was tested while they were there.
+held_since AS (
+    SELECT min(first_seen) AS since FROM derived.pair_days
+),
+-- With the least rate that so many of a reference allow (two standard deviations).
+audiences AS (
+    SELECT infohash, operators, announcing, located, asns, exposure_bits,
+           CASE WHEN reference >= $least_reference
+                THEN greatest(announce_rate - 2 * sqrt(announce_rate / reference), 0) END AS least_rate
+    FROM derived.hash_audiences
+    CROSS JOIN held_since
+    WHERE coalesce(last_seen >= since, true)
+),
 -- How many autonomous systems have how many interests, an interest being an operator and an infohash.
 capped AS (
     SELECT least(count(DISTINCT hash64(infohash)), $most_interests) AS interests, min(asn) AS asn
@@ -35,26 +48,29 @@ systems AS (
 -- The same numbers come many times.
 spread AS (
     SELECT located, asns, rarefaction_test(asns, located, sizes, counts) AS p_value
-    FROM (SELECT located, asns FROM derived.hash_audiences WHERE located >= $min_asns GROUP BY located, asns)
+    FROM (SELECT located, asns FROM audiences WHERE located >= $min_asns GROUP BY located, asns)
     CROSS JOIN systems
 ),
 clocks AS (
     SELECT infohash,
            count(p_value) AS pairs,
-           CASE WHEN count(p_value) > 0 THEN least(min(p_value) * count(p_value), 1) END AS p_value,
+           CASE WHEN count(p_value) > 0 THEN least(
+               min(p_value) * (count(p_value) + count(*) FILTER (WHERE explained_by = 'daily_habit')), 1
+           ) END AS p_value,
            CASE WHEN count(p_value) = 0 THEN min(explained_by) FILTER (WHERE kind = 'SCHEDULED') END AS explained_by
     FROM derived.rendezvous_events
-    WHERE infohash IS NOT NULL
+    CROSS JOIN held_since
+    WHERE infohash IS NOT NULL AND coalesce(last_seen >= since, true)
     GROUP BY infohash
 ),
 profiles AS (
     SELECT profiles.infohash, classifications, profiles.first_seen, profiles.last_seen,
            operators, announcing, audiences.located, exposure_bits,
-           CASE WHEN reference >= $least_reference THEN least(announce_rate, $observer_ratio) END AS observer_rate,
-           CASE WHEN reference >= $least_reference THEN least(announce_rate, $dead_ratio) END AS dead_rate,
+           CASE WHEN least_rate IS NOT NULL THEN least(least_rate, $observer_ratio) END AS observer_rate,
+           CASE WHEN least_rate IS NOT NULL THEN least(least_rate, $dead_ratio) END AS dead_rate,
            asks, asked.p_value AS burst_p, spread.p_value AS spread_p, pairs, clocks.p_value AS clock_p, explained_by
     FROM derived.hash_behavior_profiles AS profiles
-    LEFT JOIN derived.hash_audiences AS audiences ON profiles.infohash = audiences.infohash
+    LEFT JOIN audiences ON profiles.infohash = audiences.infohash
     LEFT JOIN asked ON profiles.infohash = asked.infohash
     LEFT JOIN spread ON audiences.located = spread.located AND audiences.asns = spread.asns
     LEFT JOIN clocks ON profiles.infohash = clocks.infohash

@@ -75,7 +75,7 @@ pub const TABLE: Table = Table {
         level: I64 ["0–4"];
         /// Infohashes over which the test is.
         n: I64 ["infohashes"];
-        /// Chance of so many, or so few; null where nothing is expected.
+        /// Chance of so many, or so few.
         p_value: F64 null ["0–1"];
         /// The same with all cells in view (Benjamini–Hochberg).
         q_value: F64 null ["0–1"];

@@ -21,17 +21,19 @@
 //! p-value counts everything it tried. A pair is tested from `tested_visits` visits on, when a share of
 //! `solo_share` of them or more is a single lookup, none announces, and nothing explains them. People come back
 //! daily: a period of a day, give or take `day_width`, is vetoed (`explained_by = 'daily_habit'`) unless
-//! hardly anybody is as regular among those who come back daily and are not tested, one pair an operator. With
+//! hardly anybody is as regular among those who come back daily and are not tested, one pair an operator. Such habits
+//! are told by the clock itself, so they stay among the tests, with a p-value of 1 that is not shown. With
 //! fewer than `least_habits` of them daily periods are not tested.
 //!
 //! `CROSS_HASH`: on every occasion the operator, a client that runs, asks for each of its infohashes twice
 //! or more, and each lookup reaches us with the same probability. Then infohashes that are seen on nearly
-//! every occasion would be seen several times on many (`single_pass_test`). An operator is tested on all its
-//! occasions together, from `tested_occasions` on, unless it announced any of the infohashes. Where less
-//! than `return_share` of its list returns from occasion to occasion, p is 1.
+//! every occasion would be seen several times on many (`single_pass_test`). An infohash is on the list because it was
+//! seen once: what is tested are the other occasions. An operator is tested on all its occasions together, from
+//! `tested_occasions` on that nothing explains, unless it announced any of the infohashes. Where less
+//! than `return_share` of its list returns on the other occasions, p is 1.
 //!
 //! What is discovered is an operator that keeps a clock, or goes through a list: q-values are over operators,
-//! each with its least p-value times the number of its pairs that were tested; `tests` counts operators. The
+//! each with its least p-value times the number of its pairs, habits included; `tests` counts operators. The
 //! q-value of another pair of an operator is that of the next operator with so large a p-value.
 //!
 //! # Why it is evidence
@@ -128,8 +130,8 @@ pub const TABLE: Table = Table {
         /// Occasions from which on lists are tested. A client that starts asks for everything once. Raising
         /// it finds lists later.
         tested_occasions: Count = 2 ["occasions"];
-        /// Share of an operator's list that is seen on an occasion, on average, below which it does not count
-        /// as returning. Raising it loses monitors that are seen in part.
+        /// Share of an operator's list that is seen on the occasions beside the one that put it there, on average,
+        /// below which it does not count as returning. Raising it loses monitors that are seen in part.
         return_share: Ratio = 0.5 ["0–1"];
         /// `significant` up to this q-value: the share of chance among what is called so. Raising it finds more,
         /// and more of it wrongly.

@@ -79,17 +79,19 @@ vetoed AS (
            eligible AND NOT (daily AND habits < $least_habits) AS testable
     FROM compared
 ),
--- What is discovered is an operator: its least p-value, times the number of its pairs that are tested.
-ranked AS (
+-- Habits go by the clock itself: they were looked at all the same, and count with a p-value of 1.
+chances AS (
     SELECT *,
            testable AND NOT habitual AS tested,
-           CASE WHEN testable AND NOT habitual THEN least(
-               clock['p_value'] * count(*) FILTER (WHERE testable AND NOT habitual) OVER (PARTITION BY operator), 1
-           ) END AS corrected,
-           row_number() OVER (
-               PARTITION BY operator, testable AND NOT habitual ORDER BY clock['p_value'], infohash
-           ) = 1 AS best
+           CASE WHEN testable AND habitual THEN 1.0 WHEN testable THEN clock['p_value'] END AS chance
     FROM vetoed
+),
+-- What is discovered is an operator: its least p-value, times the number of its pairs.
+ranked AS (
+    SELECT *,
+           CASE WHEN testable THEN least(chance * count(chance) OVER (PARTITION BY operator), 1) END AS corrected,
+           row_number() OVER (PARTITION BY operator, testable ORDER BY chance, infohash) = 1 AS best
+    FROM chances
 ),
 discoveries AS (
     SELECT *,
@@ -163,10 +165,17 @@ occasions AS (
     LEFT JOIN wanted ON members.operator = wanted.operator AND members.infohash = wanted.infohash
     GROUP BY members.operator, occasion
 ),
--- All occasions of an operator together, slots being every infohash on every occasion.
-rounds AS (
-    SELECT operator, count(*) AS occasions, sum(n) AS seen, sum(repeated) AS repeated, sum(announces) AS announces
+visited AS (
+    SELECT occasions.*, querier_ids,
+           coalesce(again < $again_hashes AND upkeep >= $upkeep_share, false) AS refresh
     FROM occasions
+    LEFT JOIN shared ON occasions.operator = shared.operator
+),
+-- All occasions of an operator together.
+rounds AS (
+    SELECT operator, count(*) AS occasions, count(*) FILTER (WHERE NOT refresh) AS unexplained, sum(n) AS seen,
+           sum(repeated) AS repeated, sum(announces) AS announces, min(querier_ids) AS querier_ids
+    FROM visited
     GROUP BY operator
 ),
 listed AS (
@@ -174,12 +183,15 @@ listed AS (
     FROM members
     GROUP BY operator
 ),
+-- Slots are every infohash on every occasion but one, on which it is seen because it is on the list.
 passes AS (
-    SELECT rounds.operator, upkeep, querier_ids, seen, repeated, hashes * occasions AS slots,
-           coalesce(querier_ids < $shared_ids, true) AND announces = 0 AND occasions >= $tested_occasions AS tested
+    SELECT rounds.operator,
+           hashes * (occasions - 1) AS slots,
+           seen - hashes AS returned,
+           least(repeated, seen - hashes) AS repeated,
+           coalesce(querier_ids < $shared_ids, true) AND announces = 0 AND unexplained >= $tested_occasions AS tested
     FROM rounds
     JOIN listed ON rounds.operator = listed.operator
-    LEFT JOIN shared ON rounds.operator = shared.operator
 ),
 lists AS (
     SELECT *,
@@ -188,21 +200,21 @@ lists AS (
     FROM (
         SELECT *,
                CASE WHEN NOT tested THEN NULL
-                    WHEN seen < $return_share * slots THEN 1
-                    ELSE single_pass_test(slots, slots - seen, repeated) END AS p_value
+                    WHEN returned < $return_share * slots THEN 1
+                    ELSE single_pass_test(slots, slots - returned, repeated) END AS p_value
         FROM passes
     )
 ),
 listings AS (
-    SELECT occasions.*, tested, p_value, q_value, tests,
+    SELECT visited.*, tested, p_value, q_value, tests,
            CASE
                WHEN announces > 0 AND CAST(announcing_visits AS DOUBLE) / visits >= $announcing_share
                    THEN 'client_reannounce'
-               WHEN again < $again_hashes AND upkeep >= $upkeep_share THEN 'bucket_refresh'
+               WHEN refresh THEN 'bucket_refresh'
                WHEN querier_ids >= $shared_ids THEN 'shared_ip'
            END AS explained
-    FROM occasions
-    JOIN lists ON occasions.operator = lists.operator
+    FROM visited
+    JOIN lists ON visited.operator = lists.operator
 ),
 findings AS (
     SELECT CASE WHEN by_rule OR coalesce(q_value <= $false_discovery, false)

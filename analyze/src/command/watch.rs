@@ -20,7 +20,7 @@ use schema::partition::{DAY, HOUR};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write, stdin, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
@@ -192,13 +192,9 @@ async fn recall(
     day: i32,
     until: i64,
 ) -> Result<()> {
-    let midnight = i64::from(day) * DAY;
-    let today = read(options, history, |file| file.begins().is_some_and(|at| at >= midnight)).await?;
-    let from = midnight - watch.lookback();
-    let before = |file: &DataFile| file.begins().is_some_and(|at| at < midnight && at + HOUR > from);
-    let before = read(options, history, before).await?;
-    // Today first: what is older then counts as late, and begins no day of its own.
-    for rows in today.into_iter().chain(before) {
+    watch.begin(day);
+    let from = i64::from(day) * DAY - watch.lookback();
+    for rows in read(options, history, |file| file.begins().is_some_and(|at| at + HOUR > from)).await? {
         let times = rows.column_by_name(EVENTS.time).context("rows without a time")?;
         let earlier = times.as_primitive::<TimestampMicrosecondType>().iter();
         let earlier = earlier.map(|ts| ts.map(|ts| ts < until)).collect::<BooleanArray>();
@@ -246,8 +242,7 @@ fn follow(
             thread::spawn(move || stream(reader, &sender));
         }
         From::Files => {
-            let known = history.into_iter().flat_map(|it| it.captured(EVENTS.name));
-            let known: BTreeSet<PathBuf> = known.map(|file| file.path.clone()).collect();
+            let known = history.into_iter().flat_map(paths).collect();
             let (options, poll) = (options.clone(), arguments.poll);
             tokio::spawn(async move {
                 if let Err(error) = poll_files(&options, poll, known, &sender).await {
@@ -276,6 +271,11 @@ fn stream(from: impl Read, sender: &Sender<Result<RecordBatch>>) {
     }
 }
 
+/// The files of `captured.events`.
+fn paths(dataset: &Dataset) -> impl Iterator<Item = PathBuf> {
+    dataset.captured(EVENTS.name).iter().map(|file| file.path.clone())
+}
+
 /// Passes on the rows of files that were not there before, in order of their hours.
 async fn poll_files(
     options: &Options,
@@ -285,10 +285,15 @@ async fn poll_files(
 ) -> Result<()> {
     loop {
         tokio::time::sleep(poll).await;
-        let dataset = Dataset::open(&options.data)?;
-        let is_new = |path: &Path| !known.contains(path);
-        let rows = read(options, &dataset, |file| is_new(&file.path)).await?;
-        known.extend(dataset.captured(EVENTS.name).iter().map(|file| file.path.clone()));
+        let mut dataset = Dataset::open(&options.data)?;
+        let found: Vec<_> = paths(&dataset).collect();
+        let rows = loop {
+            match read(options, &dataset, |file| !known.contains(&file.path)).await {
+                Err(error) if dataset.set_aside_after(&error) => {}
+                rows => break rows?,
+            }
+        };
+        known.extend(found);
         for batch in rows {
             if sender.send(Ok(batch)).await.is_err() {
                 return Ok(());
