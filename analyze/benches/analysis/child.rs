@@ -27,9 +27,10 @@ pub fn analyze(arguments: &[&str]) -> Result<Run> {
 
 /// Runs `command` to its end.
 pub fn run(command: &mut Command) -> Result<Run> {
-    let output = tempfile::NamedTempFile::new()?;
+    let (output, complaints) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
     let start = Instant::now();
-    let mut process = command.stdin(Stdio::null()).stdout(output.reopen()?).stderr(Stdio::null()).spawn()?;
+    let mut process =
+        command.stdin(Stdio::null()).stdout(output.reopen()?).stderr(complaints.reopen()?).spawn()?;
     let mut resident = 0.0;
     let status = loop {
         if let Some(status) = process.try_wait()? {
@@ -39,7 +40,7 @@ pub fn run(command: &mut Command) -> Result<Run> {
         sleep(POLL);
     };
     let seconds = start.elapsed().as_secs_f64();
-    ensure!(status.success(), "{command:?}: {status}");
+    ensure!(status.success(), "{command:?}: {status}\n{}", fs::read_to_string(complaints.path())?);
     let output = fs::read_to_string(output.path()).context("what it printed is no text")?;
     Ok(Run { seconds, resident, output })
 }
