@@ -19,7 +19,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use queries::{Retention, Table};
-use schema::{Column, Type, partition, version};
+use schema::{Type, partition, version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -134,20 +134,20 @@ impl Job {
         let level = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
         let mut properties =
             writer_properties(self.table.columns, metadata).into_builder().set_compression(level);
-        let LogicalPlan::Sort(sort) = result.logical_plan() else { bail!("rows without an order") };
-        let keys = sort.expr.iter().filter_map(|key| key.expr.try_as_col()).map(|key| key.name.as_str());
+        let order = order(result.logical_plan())?;
+        let keys: Vec<_> =
+            order.iter().filter_map(|key| Some(key.expr.try_as_col()?.name.as_str())).collect();
         // What rows are ordered by can be skipped by its extremes, an id as well.
-        if let Some(first) = keys.clone().next() {
+        if let Some(first) = keys.first() {
             properties = properties
                 .set_data_page_row_count_limit(PAGE_ROWS)
-                .set_column_statistics_enabled(ColumnPath::from(first), EnabledStatistics::Page);
+                .set_column_statistics_enabled(ColumnPath::from(*first), EnabledStatistics::Page);
         }
         // Equal ids lie side by side then and compress without a dictionary, which takes time to make, and of which a
         // look-up would have to read the whole.
-        let is_id = |column: &&Column| matches!(column.ty, Type::Id | Type::Address);
-        let ids: BTreeSet<_> = self.table.columns.iter().filter(is_id).map(|column| column.name).collect();
-        for id in keys.filter(|key| ids.contains(key)) {
-            properties = properties.set_column_dictionary_enabled(ColumnPath::from(id), false);
+        let ids = self.table.columns.iter().filter(|column| matches!(column.ty, Type::Id | Type::Address));
+        for id in ids.filter(|column| keys.contains(&column.name)) {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(id.name), false);
         }
         let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties.build()))?;
         let (mut rows, mut tests) = (0, Tests::new(&self.context, self.table)?);

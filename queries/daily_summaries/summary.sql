@@ -52,9 +52,9 @@ found AS (
     WHERE last_seen IS NULL OR CAST(last_seen AS DATE) >= since
     GROUP BY detector
 )
-SELECT found.detector, least_q, significant
-FROM (SELECT detector, count(*) OVER () AS detectors FROM detectors) AS listed
-JOIN found ON listed.detector = found.detector
+SELECT detector, least_q, significant
+FROM found
+CROSS JOIN (SELECT count(*) AS detectors FROM detectors)
 WHERE least_q <= $alarm / detectors
 ORDER BY least_q, detector
 

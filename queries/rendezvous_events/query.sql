@@ -83,7 +83,7 @@ vetoed AS (
 chances AS (
     SELECT *,
            testable AND NOT habitual AS tested,
-           CASE WHEN testable AND habitual THEN 1.0 WHEN testable THEN clock['p_value'] END AS chance
+           CASE WHEN habitual THEN 1.0 WHEN testable THEN clock['p_value'] END AS chance
     FROM vetoed
 ),
 -- What is discovered is an operator: its least p-value, times the number of its pairs.
@@ -183,7 +183,8 @@ listed AS (
     FROM members
     GROUP BY operator
 ),
--- Slots are every infohash on every occasion but one, on which it is seen because it is on the list.
+-- Slots are every infohash on every occasion but one, on which it is seen because it is on the list. Which one was
+-- repeated is not told apart: as many repeated ones count as slots allow.
 passes AS (
     SELECT rounds.operator,
            hashes * (occasions - 1) AS slots,
