@@ -1,6 +1,6 @@
 //! What is found while it happens is what the tables say afterwards.
 
-use crate::cli::{answer, captured_files, sample};
+use crate::cli::{answer, captured_files, run, sample};
 use crate::live::program;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::ipc::writer::StreamWriter;
@@ -9,7 +9,7 @@ use queries::Parameter;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -159,27 +159,82 @@ fn a_stream_that_begins_a_day_goes_on_from_the_whole_day_before() {
 }
 
 #[test]
+fn late_rows_make_nothing_new_of_what_is_known() {
+    let data = two_days();
+    let path = data.path().to_str().expect("UTF-8");
+    assert!(!computed(path, "2026-01-06 03:00:00")["sweep_events"].is_empty(), "the walk");
+    let wanted = computed(path, "2026-01-06 04:00:00");
+    let day = data.path().join("captured/events/date=2026-01-06");
+    let mut rows = Vec::new();
+    for hour in 4..24 {
+        rows.extend(events(data.path(), &format!("date=2026-01-06/hour={hour:02}")));
+        fs::remove_dir_all(day.join(format!("hour={hour:02}"))).expect("an hour less");
+    }
+    let late = events(data.path(), "date=2026-01-05/hour=10");
+    rows.splice(1..1, late);
+    let told = watch(data.path(), &rows);
+    is_what_was_told(&told, &wanted);
+}
+
+#[test]
 fn the_watch_tells_what_new_files_bring_and_not_what_was_there() {
+    let data = two_days();
+    // It lists the files that are there before it computes the first day.
+    let listed = || comes(|| day_table(data.path(), "lookups").exists());
+    the_second_day_is_told_from_three_on(data.path(), listed);
+}
+
+#[test]
+fn the_watch_goes_on_when_another_command_replaces_what_it_reads() {
+    let (data, aside) = (two_days(), tempfile::tempdir().expect("a folder"));
+    let late = data.path().join("captured/events/date=2026-01-05/hour=10");
+    fs::rename(&late, aside.path().join("late")).expect("an hour set aside");
+    let replaced = || {
+        let reads = [
+            "cross_hash_days",
+            "hash_days",
+            "keyspace_passes",
+            "lookups",
+            "operator_days",
+            "pair_days",
+            "visits",
+        ];
+        let listed = comes(|| reads.iter().all(|table| day_table(data.path(), table).exists()));
+        fs::rename(aside.path().join("late"), &late).expect("an hour arrives late");
+        let before = fs::read(day_table(data.path(), "lookups")).expect("a file");
+        // The watch itself may be computing still.
+        let path = data.path().to_str().expect("UTF-8");
+        let computed = comes(|| run("analyze", &["compute", "--data", path]).status.success());
+        listed && computed && fs::read(day_table(data.path(), "lookups")).expect("a file") != before
+    };
+    the_second_day_is_told_from_three_on(data.path(), replaced);
+}
+
+/// The file of a day table about the first day.
+fn day_table(data: &Path, name: &str) -> PathBuf {
+    data.join(format!("derived/{name}/date=2026-01-05/data.parquet"))
+}
+
+/// A watch begins after two hours of the second day, and after what is done `meanwhile` the others arrive.
+fn the_second_day_is_told_from_three_on(data: &Path, meanwhile: impl FnOnce() -> bool) {
     const SINCE: &str = "2026-01-06 02:00:00";
     let whole = two_days();
     let wanted = computed(whole.path().to_str().expect("UTF-8"), SINCE);
     let (walk, line) = wanted["sweep_events"].first_key_value().expect("the walk");
 
-    let (data, aside) = (two_days(), tempfile::tempdir().expect("a folder"));
-    let day = data.path().join("captured/events/date=2026-01-06");
+    let aside = tempfile::tempdir().expect("a folder");
+    let day = data.join("captured/events/date=2026-01-06");
     let later: Vec<_> = (2..24).map(|hour| format!("hour={hour:02}")).collect();
     for hour in &later {
         fs::rename(day.join(hour), aside.path().join(hour)).expect("an hour set aside");
     }
-    let told = data.path().join("told");
+    let told = data.join("told");
     let mut child = Command::new(program("analyze"))
-        .args(["watch", "--poll", "1", "--format", "json", "--data", data.path().to_str().expect("UTF-8")])
+        .args(["watch", "--poll", "1", "--format", "json", "--data", data.to_str().expect("UTF-8")])
         .stdout(File::create(&told).expect("a file"))
         .spawn()
         .expect("the program starts");
-    // It lists the files that are there before it computes the first day.
-    let first = data.path().join("derived/lookups/date=2026-01-05/data.parquet");
-    let listed = comes(|| first.exists());
+    let is_ready = meanwhile();
     for hour in &later {
         fs::rename(aside.path().join(hour), day.join(hour)).expect("an hour arrives");
     }
@@ -192,7 +247,7 @@ fn the_watch_tells_what_new_files_bring_and_not_what_was_there() {
     });
     let stopped = Command::new("kill").arg(child.id().to_string()).status().expect("kill starts");
     let status = child.wait().expect("it ends");
-    assert!(listed && is_told, "listed: {listed}, told: {is_told}");
+    assert!(is_ready && is_told, "ready: {is_ready}, told: {is_told}");
     assert!(stopped.success() && status.success(), "{status}");
     is_what_was_told(&lines(&told), &wanted);
 }

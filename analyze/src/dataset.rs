@@ -36,7 +36,7 @@ pub const PRUNED: &str = ".pruned";
 type Found = (PathBuf, Option<i32>, Option<i32>);
 
 /// One readable Parquet file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DataFile {
     /// Where it is.
     pub path: PathBuf,
@@ -117,20 +117,21 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Lists the dataset anew. What is known to be damaged stays aside.
+    /// Lists the dataset anew, and says whether it has other files than before. What is known to be damaged stays
+    /// aside.
     ///
     /// # Errors
     /// As [`Dataset::open`].
-    pub fn reopen(&mut self) -> Result<()> {
-        let known = mem::take(&mut self.damaged);
-        *self = Self::open(&self.root)?;
+    pub fn reopen(&mut self) -> Result<bool> {
+        let before = mem::replace(self, Self::open(&self.root)?);
+        let known = before.damaged;
         let is_known = |path: &Path| known.iter().any(|damaged| damaged.path == path);
         for files in self.captured.values_mut().chain(self.derived.values_mut()) {
             files.retain(|file| !is_known(&file.path));
         }
         self.damaged.retain(|damaged| !is_known(&damaged.path));
         self.damaged.extend(known);
-        Ok(())
+        Ok((&before.captured, &before.derived) != (&self.captured, &self.derived))
     }
 
     /// Takes the days of [`Retention::Raw`] tables whose queries are gone out of the dataset. Without any

@@ -55,6 +55,9 @@ pub struct Finding {
     pub row: Option<RecordBatch>,
 }
 
+/// One day of day tables, by name.
+type DayTables = BTreeMap<&'static str, RecordBatch>;
+
 /// A detector that takes part.
 struct Detector {
     table: &'static Table,
@@ -76,12 +79,14 @@ pub struct Watch<'a> {
     plan: Plan,
     detectors: Vec<Detector>,
     capacity: usize,
+    /// Where days before today are read; none when nothing is known of them.
+    history: Option<Dataset>,
     today: VecDeque<RecordBatch>,
     rows: usize,
     newest: i64,
     /// What is older is known already.
     since: i64,
-    ended: BTreeMap<i32, BTreeMap<&'static str, RecordBatch>>,
+    ended: BTreeMap<i32, DayTables>,
     /// By table and name.
     told: BTreeMap<(&'static str, String), Told>,
 }
@@ -101,6 +106,7 @@ impl<'a> Watch<'a> {
             plan: Plan::new(tables)?,
             detectors: detectors.collect(),
             capacity,
+            history: None,
             today: VecDeque::new(),
             rows: 0,
             newest: i64::MIN,
@@ -136,6 +142,17 @@ impl<'a> Watch<'a> {
         i32::try_from(self.newest.div_euclid(DAY)).unwrap_or(i32::MAX)
     }
 
+    /// Says where days before today are read, with what [`Watch::needs`] says.
+    pub fn look_back_into(&mut self, history: Dataset) {
+        self.history = Some(history);
+    }
+
+    /// Where days before today are read.
+    #[must_use]
+    pub fn history(&self) -> Option<&Dataset> {
+        self.history.as_ref()
+    }
+
     /// Says what day it is, before anything of it has come in: rows of days before are what it looks back to.
     pub fn begin(&mut self, day: i32) {
         self.newest = self.newest.max(i64::from(day) * DAY);
@@ -146,8 +163,8 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// As [`Watch::feed`].
-    pub async fn recall(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<()> {
-        self.take(history, rows).await?;
+    pub async fn recall(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.take(rows).await?;
         self.since = self.newest.saturating_add(1);
         self.detectors.iter_mut().for_each(|detector| detector.heard.clear());
         Ok(())
@@ -158,23 +175,23 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// When a query fails.
-    pub async fn feed(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<Vec<Finding>> {
+    pub async fn feed(&mut self, rows: &RecordBatch) -> Result<Vec<Finding>> {
         // What comes in late belongs to what is known.
         let first = times(rows)?.values().iter().copied().min();
         if let Some(first) = first.filter(|ts| self.today.is_empty() || *ts >= i64::from(self.day()) * DAY) {
             self.since = self.since.min(first);
         }
-        self.take(history, rows).await
+        self.take(rows).await
     }
 
-    async fn take(&mut self, history: Option<&Dataset>, rows: &RecordBatch) -> Result<Vec<Finding>> {
+    async fn take(&mut self, rows: &RecordBatch) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let days: BTreeSet<i64> = times(rows)?.values().iter().map(|ts| ts.div_euclid(DAY)).collect();
         for day in days {
             let mine = times(rows)?.iter().map(|ts| ts.map(|ts| ts.div_euclid(DAY) == day));
             let rows = filter_record_batch(rows, &mine.collect::<BooleanArray>())?;
             if !self.today.is_empty() && day > i64::from(self.day()) {
-                findings.extend(self.end_day(history).await?);
+                findings.extend(self.end_day().await?);
             }
             self.push(rows)?;
         }
@@ -203,7 +220,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// When a query fails.
-    pub async fn look(&mut self, history: Option<&Dataset>, number: usize) -> Result<Vec<Finding>> {
+    pub async fn look(&mut self, number: usize) -> Result<Vec<Finding>> {
         let Some(detector) = self.detectors.get_mut(number) else { return Ok(Vec::new()) };
         let heard = mem::take(&mut detector.heard);
         if heard.is_empty() {
@@ -211,8 +228,7 @@ impl<'a> Watch<'a> {
         }
         let (table, live) = (detector.table, detector.live);
         let only = live.by_operator.then_some(&heard);
-        let (context, _) = self.evaluate(history, &BTreeSet::from([table.name]), only).await?;
-        let found = found(&context, self.config, table, &live).await?;
+        let (found, _) = self.ask(&[(table, live)], only).await?;
         let (told, held_back) = self.tell(&[table], found, false);
         if held_back && let Some(detector) = self.detectors.get_mut(number) {
             detector.heard.extend(heard);
@@ -224,8 +240,8 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// When a query fails.
-    pub async fn finish(&mut self, history: Option<&Dataset>) -> Result<Vec<Finding>> {
-        if self.today.is_empty() { Ok(Vec::new()) } else { self.end_day(history).await }
+    pub async fn finish(&mut self) -> Result<Vec<Finding>> {
+        if self.today.is_empty() { Ok(Vec::new()) } else { self.end_day().await }
     }
 
     /// How far day tables look back before their day, microseconds.
@@ -238,16 +254,12 @@ impl<'a> Watch<'a> {
 
     /// Looks at today as a whole, keeps its day tables, and begins the next day with as much of it as that
     /// looks back.
-    async fn end_day(&mut self, history: Option<&Dataset>) -> Result<Vec<Finding>> {
-        let wanted: BTreeSet<&str> = self.detectors.iter().map(|detector| detector.table.name).collect();
-        let (context, tables) = self.evaluate(history, &wanted, None).await?;
-        let mut all = Vec::new();
-        for detector in &mut self.detectors {
-            detector.heard.clear();
-            all.extend(found(&context, self.config, detector.table, &detector.live).await?);
-        }
-        let looked: Vec<_> = self.detectors.iter().map(|detector| detector.table).collect();
-        let (told, _) = self.tell(&looked, all, true);
+    async fn end_day(&mut self) -> Result<Vec<Finding>> {
+        let all: Vec<_> = self.detectors.iter().map(|detector| (detector.table, detector.live)).collect();
+        let (found, tables) = self.ask(&all, None).await?;
+        self.detectors.iter_mut().for_each(|detector| detector.heard.clear());
+        let looked: Vec<_> = all.iter().map(|(table, _)| *table).collect();
+        let (told, _) = self.tell(&looked, found, true);
         let today = self.day();
         self.ended.insert(today, tables);
         while self.ended.len() > 1 && self.held().1 > self.capacity {
@@ -267,14 +279,42 @@ impl<'a> Watch<'a> {
         Ok(told)
     }
 
+    /// What `detectors` find today, of `only` these operators, when given; and today's part of the day tables. Asks
+    /// again when other commands meanwhile replaced or deleted files of the history.
+    async fn ask(
+        &mut self,
+        detectors: &[(&'static Table, Live)],
+        only: Option<&HashSet<[u8; 16]>>,
+    ) -> Result<(Vec<Finding>, DayTables)> {
+        let wanted = detectors.iter().map(|(table, _)| table.name).collect();
+        loop {
+            let answer = async {
+                let (context, tables) = self.evaluate(&wanted, only).await?;
+                let mut all = Vec::new();
+                for (table, live) in detectors {
+                    all.extend(found(&context, self.config, table, live).await?);
+                }
+                Ok((all, tables))
+            };
+            let answer = answer.await;
+            let others = match &mut self.history {
+                Some(history) if answer.is_err() => history.reopen()?,
+                _ => false,
+            };
+            if !others {
+                return answer;
+            }
+        }
+    }
+
     /// Runs the queries of `wanted` and what they need with today as one more day; of `only` these
     /// operators, when given. Returns a session that knows the tables, and today's part of the day tables.
     async fn evaluate(
         &self,
-        history: Option<&Dataset>,
         wanted: &BTreeSet<&str>,
         only: Option<&HashSet<[u8; 16]>>,
-    ) -> Result<(SessionContext, BTreeMap<&'static str, RecordBatch>)> {
+    ) -> Result<(SessionContext, DayTables)> {
+        let history = self.history.as_ref();
         let context = session::session(&self.config.engine())?;
         let today = self.day();
         let closure = self.plan.closure(wanted);
@@ -288,7 +328,7 @@ impl<'a> Watch<'a> {
         let mut known = BTreeSet::new();
         for source in closure.iter().flat_map(|table| self.plan.sources(table.name)) {
             if source.tier != Tier::Derived && known.insert(*source) {
-                self.provide(&context, history, *source, only)?;
+                self.provide(&context, *source, only)?;
                 if let Some(history) = history.filter(|_| *source == PRESENCES) {
                     self.assume_presences(&context, history).await?;
                 }
@@ -308,7 +348,7 @@ impl<'a> Watch<'a> {
                 let held = held.as_ref().filter(|_| table.retention.of_held_days());
                 for source in self.plan.sources(table.name) {
                     if let Some(rows) = parts.get(source.name) {
-                        self.register_days(&context, history, *source, Some(first), held, rows).await?;
+                        self.register_days(&context, *source, Some(first), held, rows).await?;
                     }
                 }
                 let rows = query(&context, table, parameters).await.map_err(&too_little)?;
@@ -328,7 +368,7 @@ impl<'a> Watch<'a> {
             let rows = concat_batches(&schema::table::arrow(table.columns), &rows)?;
             // What a detector said before today was told then.
             let before = !(wanted.contains(table.name) && table.live.is_some());
-            self.register_days(&context, history, source, before.then_some(first), None, &rows).await?;
+            self.register_days(&context, source, before.then_some(first), None, &rows).await?;
             parts.insert(table.name, rows);
         }
         Ok((context, parts))
@@ -338,13 +378,12 @@ impl<'a> Watch<'a> {
     fn provide(
         &self,
         context: &SessionContext,
-        history: Option<&Dataset>,
         source: Source,
         only: Option<&HashSet<[u8; 16]>>,
     ) -> Result<()> {
         let columns = schema::table::arrow(source.columns());
         let events = source.tier == Tier::Captured && source.name == schema::events::TABLE.name;
-        if !events && let Some(history) = history {
+        if !events && let Some(history) = &self.history {
             return session::register_source(context, history, self.config, source, |_| true);
         }
         let mut batches = match (source.tier, events) {
@@ -386,7 +425,6 @@ impl<'a> Watch<'a> {
     async fn register_days(
         &self,
         context: &SessionContext,
-        history: Option<&Dataset>,
         source: Source,
         before: Option<i32>,
         held: Option<&BTreeSet<i32>>,
@@ -403,7 +441,7 @@ impl<'a> Watch<'a> {
             for (day, rows) in ended {
                 all = all.union(dated(day, rows)?)?;
             }
-            if let Some(history) = history {
+            if let Some(history) = &self.history {
                 let is_held = |day| held.is_none_or(|held| held.contains(&day));
                 session::register_source(context, history, self.config, source, |file| {
                     file.day.is_some_and(|day| {

@@ -78,20 +78,21 @@ pub struct Arguments {
 /// When the rows cannot be read, a query fails, or nobody reads the findings any more.
 pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
     let mut watch = Watch::new(&options.config, queries::TABLES, arguments.capacity)?;
-    let history = history(options, &watch).await?;
-    let history = history.as_ref();
+    if let Some(history) = history(options, &watch).await? {
+        watch.look_back_into(history);
+    }
     let mut first = true;
     if arguments.from == From::Files {
-        let history = history.ok_or_else(|| {
+        let history = watch.history().ok_or_else(|| {
             Failure::NoData(format!("there is no captured file below {}", options.data.display()))
         })?;
         if let Some(today) = history.days().last() {
-            recall(&mut watch, options, history, *today, i64::MAX).await?;
+            recall(&mut watch, options, *today, i64::MAX).await?;
         }
         first = false;
     }
     let (sender, mut rows) = mpsc::channel(WAITING);
-    follow(options, arguments, history, sender)?;
+    follow(options, arguments, watch.history(), sender)?;
     let paces = watch.paces();
     let mut due: Vec<Instant> = paces.iter().map(|pace| Instant::now() + *pace).collect();
     let mut stop = stop()?;
@@ -104,7 +105,7 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
             () = sleep_until(next) => {
                 for number in (0..due.len()).filter(|number| due[*number] <= next).collect::<Vec<_>>() {
                     let start = Instant::now();
-                    let findings = watch.look(history, number).await?;
+                    let findings = watch.look(number).await?;
                     unless_stopped(&mut stop, printer.tell(&findings)).await?;
                     // A look that takes long leaves as much time to the rows.
                     due[number] = Instant::now() + paces[number].max(start.elapsed());
@@ -114,17 +115,17 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
                 None => break,
                 Some(batch) => {
                     let batch = batch?;
-                    if let (true, Some(history), Some(ts)) = (first, history, earliest(&batch)) {
-                        recall(&mut watch, options, history, i32::try_from(ts.div_euclid(DAY))?, ts).await?;
+                    if let (true, Some(ts)) = (first, earliest(&batch)) {
+                        recall(&mut watch, options, i32::try_from(ts.div_euclid(DAY))?, ts).await?;
                     }
                     first &= batch.num_rows() == 0;
-                    let findings = watch.feed(history, &batch).await?;
+                    let findings = watch.feed(&batch).await?;
                     unless_stopped(&mut stop, printer.tell(&findings)).await?;
                 }
             }
         }
     }
-    let findings = watch.finish(history).await?;
+    let findings = watch.finish().await?;
     let stopped = *stop.borrow();
     let last = async {
         printer.tell(&findings).await?;
@@ -184,23 +185,19 @@ async fn history(options: &Options, watch: &Watch<'_>) -> Result<Option<Dataset>
     }
 }
 
-/// Gives the watch what the dataset holds of `day` before `until`, and of the hours before that day.
-async fn recall(
-    watch: &mut Watch<'_>,
-    options: &Options,
-    history: &Dataset,
-    day: i32,
-    until: i64,
-) -> Result<()> {
-    watch.begin(day);
+/// Gives the watch what its history holds of `day` before `until`, and of the hours before that day.
+async fn recall(watch: &mut Watch<'_>, options: &Options, day: i32, until: i64) -> Result<()> {
+    let Some(history) = watch.history() else { return Ok(()) };
     let from = i64::from(day) * DAY - watch.lookback();
-    for rows in read(options, history, |file| file.begins().is_some_and(|at| at + HOUR > from)).await? {
+    let before = read(options, history, |file| file.begins().is_some_and(|at| at + HOUR > from)).await?;
+    watch.begin(day);
+    for rows in before {
         let times = rows.column_by_name(EVENTS.time).context("rows without a time")?;
         let earlier = times.as_primitive::<TimestampMicrosecondType>().iter();
         let earlier = earlier.map(|ts| ts.map(|ts| ts < until)).collect::<BooleanArray>();
         let rows = filter_record_batch(&rows, &earlier)?;
         if rows.num_rows() > 0 {
-            watch.recall(Some(history), &rows).await?;
+            watch.recall(&rows).await?;
         }
     }
     Ok(())
@@ -286,14 +283,15 @@ async fn poll_files(
     loop {
         tokio::time::sleep(poll).await;
         let mut dataset = Dataset::open(&options.data)?;
+        // With damaged ones, which would be read at every poll.
         let found: Vec<_> = paths(&dataset).collect();
         let rows = loop {
             match read(options, &dataset, |file| !known.contains(&file.path)).await {
-                Err(error) if dataset.set_aside_after(&error) => {}
+                Err(error) if dataset.set_aside_after(&error) || dataset.reopen()? => {}
                 rows => break rows?,
             }
         };
-        known.extend(found);
+        known.extend(found.into_iter().chain(paths(&dataset)));
         for batch in rows {
             if sender.send(Ok(batch)).await.is_err() {
                 return Ok(());
