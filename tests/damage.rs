@@ -61,7 +61,7 @@ fn a_spoiled_derived_file_is_computed_again() {
 }
 
 /// Overwrites what is between the head and the footer of a file.
-fn spoil(victim: &Path) {
+pub fn spoil(victim: &Path) {
     let mut file = OpenOptions::new().write(true).open(victim).expect("a file");
     let length = file.metadata().expect("a file").len();
     file.seek(SeekFrom::Start(4)).expect("a seek");

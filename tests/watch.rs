@@ -1,6 +1,7 @@
 //! What is found while it happens is what the tables say afterwards.
 
 use crate::cli::{answer, captured_files, run, sample};
+use crate::damage::spoil;
 use crate::live::program;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::ipc::writer::StreamWriter;
@@ -181,7 +182,7 @@ fn the_watch_tells_what_new_files_bring_and_not_what_was_there() {
     let data = two_days();
     // It lists the files that are there before it computes the first day.
     let listed = || comes(|| day_table(data.path(), "lookups").exists());
-    the_second_day_is_told_from_three_on(data.path(), listed);
+    assert_eq!(the_second_day_is_told_from_three_on(data.path(), listed), (Some(0), String::new()));
 }
 
 #[test]
@@ -207,7 +208,25 @@ fn the_watch_goes_on_when_another_command_replaces_what_it_reads() {
         let computed = comes(|| run("analyze", &["compute", "--data", path]).status.success());
         listed && computed && fs::read(day_table(data.path(), "lookups")).expect("a file") != before
     };
-    the_second_day_is_told_from_three_on(data.path(), replaced);
+    assert_eq!(the_second_day_is_told_from_three_on(data.path(), replaced), (Some(0), String::new()));
+}
+
+#[test]
+fn the_watch_names_a_damaged_file_and_goes_on() {
+    let data = two_days();
+    let day = data.path().join("captured/events/date=2026-01-06");
+    let mut files = captured_files(data.path(), "events");
+    files.sort();
+    let victim = day.join("hour=01/spoiled.parquet");
+    let spoiled = || {
+        let listed = comes(|| day_table(data.path(), "lookups").exists());
+        fs::copy(&files[0], &victim).expect("a copy");
+        spoil(&victim);
+        listed
+    };
+    let (code, said) = the_second_day_is_told_from_three_on(data.path(), spoiled);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(said.matches(victim.to_str().expect("UTF-8")).count(), 1, "{said}");
 }
 
 /// The file of a day table about the first day.
@@ -215,8 +234,12 @@ fn day_table(data: &Path, name: &str) -> PathBuf {
     data.join(format!("derived/{name}/date=2026-01-05/data.parquet"))
 }
 
-/// A watch begins after two hours of the second day, and after what is done `meanwhile` the others arrive.
-fn the_second_day_is_told_from_three_on(data: &Path, meanwhile: impl FnOnce() -> bool) {
+/// A watch begins after two hours of the second day, and after what is done `meanwhile` the others arrive. Its exit
+/// code, and what it says beside the findings.
+fn the_second_day_is_told_from_three_on(
+    data: &Path,
+    meanwhile: impl FnOnce() -> bool,
+) -> (Option<i32>, String) {
     const SINCE: &str = "2026-01-06 02:00:00";
     let whole = two_days();
     let wanted = computed(whole.path().to_str().expect("UTF-8"), SINCE);
@@ -228,10 +251,11 @@ fn the_second_day_is_told_from_three_on(data: &Path, meanwhile: impl FnOnce() ->
     for hour in &later {
         fs::rename(day.join(hour), aside.path().join(hour)).expect("an hour set aside");
     }
-    let told = data.join("told");
+    let (told, said) = (data.join("told"), data.join("said"));
     let mut child = Command::new(program("analyze"))
         .args(["watch", "--poll", "1", "--format", "json", "--data", data.to_str().expect("UTF-8")])
         .stdout(File::create(&told).expect("a file"))
+        .stderr(File::create(&said).expect("a file"))
         .spawn()
         .expect("the program starts");
     let is_ready = meanwhile();
@@ -247,7 +271,8 @@ fn the_second_day_is_told_from_three_on(data: &Path, meanwhile: impl FnOnce() ->
     });
     let stopped = Command::new("kill").arg(child.id().to_string()).status().expect("kill starts");
     let status = child.wait().expect("it ends");
-    assert!(is_ready && is_told, "ready: {is_ready}, told: {is_told}");
-    assert!(stopped.success() && status.success(), "{status}");
+    let said = fs::read_to_string(said).expect("UTF-8");
+    assert!(is_ready && is_told && stopped.success(), "ready: {is_ready}, told: {is_told}: {said}");
     is_what_was_told(&lines(&told), &wanted);
+    (status.code(), said)
 }

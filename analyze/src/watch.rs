@@ -280,7 +280,7 @@ impl<'a> Watch<'a> {
     }
 
     /// What `detectors` find today, of `only` these operators, when given; and today's part of the day tables. Asks
-    /// again when other commands meanwhile replaced or deleted files of the history.
+    /// again when other commands meanwhile replaced or deleted files of the history, or one turns out to be damaged.
     async fn ask(
         &mut self,
         detectors: &[(&'static Table, Live)],
@@ -296,13 +296,13 @@ impl<'a> Watch<'a> {
                 }
                 Ok((all, tables))
             };
-            let answer = answer.await;
-            let others = match &mut self.history {
-                Some(history) if answer.is_err() => history.reopen()?,
-                _ => false,
-            };
-            if !others {
-                return answer;
+            match (answer.await, &mut self.history) {
+                (Err(error), Some(history)) => {
+                    if !history.reopen()? && !history.set_aside_after(&error) {
+                        return Err(error);
+                    }
+                }
+                (answer, _) => return answer,
             }
         }
     }

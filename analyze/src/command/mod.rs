@@ -12,7 +12,7 @@ pub mod tables;
 pub mod watch;
 
 use crate::cli::Options;
-use crate::dataset::Dataset;
+use crate::dataset::{Damaged, Dataset};
 use crate::error::{Exit, Failure};
 use crate::report::{Report, write};
 use anyhow::Result;
@@ -60,12 +60,15 @@ fn close(dataset: &Dataset) -> Exit {
             one.display()
         );
     }
-    for damaged in dataset.damaged() {
-        eprintln!(
-            "analyze: skipped {}: {}; copy it from the sensor again or delete it",
-            damaged.path.display(),
-            damaged.reason
-        );
-    }
+    dataset.damaged().iter().for_each(skipped);
     if dataset.damaged().is_empty() { Exit::Ok } else { Exit::Failure }
+}
+
+/// Names a file that was set aside.
+fn skipped(damaged: &Damaged) {
+    eprintln!(
+        "analyze: skipped {}: {}; copy it from the sensor again or delete it",
+        damaged.path.display(),
+        damaged.reason
+    );
 }

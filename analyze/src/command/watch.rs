@@ -1,7 +1,7 @@
 //! `analyze watch`: says what is found while it happens.
 
 use crate::cli::Options;
-use crate::dataset::{DataFile, Dataset};
+use crate::dataset::{Damaged, DataFile, Dataset};
 use crate::error::{Exit, Failure};
 use crate::plan::{Source, Tier};
 use crate::report::{Format, escaped};
@@ -78,6 +78,7 @@ pub struct Arguments {
 /// When the rows cannot be read, a query fails, or nobody reads the findings any more.
 pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
     let mut watch = Watch::new(&options.config, queries::TABLES, arguments.capacity)?;
+    let mut skipped = Skipped::default();
     if let Some(history) = history(options, &watch).await? {
         watch.look_back_into(history);
     }
@@ -98,6 +99,7 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
     let mut stop = stop()?;
     let mut printer = Printer::new(options.format);
     loop {
+        skipped.see(watch.history().map_or(&[], Dataset::damaged));
         let next = due.iter().min().copied().unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
         tokio::select! {
             biased;
@@ -111,10 +113,11 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
                     due[number] = Instant::now() + paces[number].max(start.elapsed());
                 }
             }
-            batch = rows.recv() => match batch {
+            news = rows.recv() => match news {
                 None => break,
-                Some(batch) => {
-                    let batch = batch?;
+                Some(News::Damaged(damaged)) => skipped.see(&damaged),
+                Some(News::Ended(error)) => return Err(error),
+                Some(News::Rows(batch)) => {
                     if let (true, Some(ts)) = (first, earliest(&batch)) {
                         recall(&mut watch, options, i32::try_from(ts.div_euclid(DAY))?, ts).await?;
                     }
@@ -126,6 +129,7 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
         }
     }
     let findings = watch.finish().await?;
+    skipped.see(watch.history().map_or(&[], Dataset::damaged));
     let stopped = *stop.borrow();
     let last = async {
         printer.tell(&findings).await?;
@@ -136,7 +140,29 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
     } else {
         unless_stopped(&mut stop, last).await?;
     }
-    Ok(Exit::Ok)
+    Ok(if skipped.0.is_empty() { Exit::Ok } else { Exit::Failure })
+}
+
+/// What the thread that brings rows has to say.
+enum News {
+    /// Rows of `captured.events`.
+    Rows(RecordBatch),
+    /// Files that could not be read.
+    Damaged(Vec<Damaged>),
+    /// Nothing more will come, because of this.
+    Ended(anyhow::Error),
+}
+
+/// The files that were set aside and named.
+#[derive(Default)]
+struct Skipped(BTreeSet<PathBuf>);
+
+impl Skipped {
+    /// Names those that were not.
+    fn see(&mut self, damaged: &[Damaged]) {
+        let new = damaged.iter().filter(|damaged| self.0.insert(damaged.path.clone()));
+        new.for_each(super::skipped);
+    }
 }
 
 /// Says when to stop: at SIGINT or SIGTERM.
@@ -222,7 +248,7 @@ fn follow(
     options: &Options,
     arguments: &Arguments,
     history: Option<&Dataset>,
-    sender: Sender<Result<RecordBatch>>,
+    sender: Sender<News>,
 ) -> Result<()> {
     match &arguments.from {
         From::Stdin => {
@@ -233,7 +259,7 @@ fn follow(
             let (data, sensor, ends) = (options.data.clone(), sensor.clone(), sender.clone());
             thread::spawn(move || {
                 if let Err(error) = capture::tail::follow(&data, &sensor, &EVENTS, true, writer) {
-                    let _ = ends.blocking_send(Err(error));
+                    let _ = ends.blocking_send(News::Ended(error));
                 }
             });
             thread::spawn(move || stream(reader, &sender));
@@ -243,7 +269,7 @@ fn follow(
             let (options, poll) = (options.clone(), arguments.poll);
             tokio::spawn(async move {
                 if let Err(error) = poll_files(&options, poll, known, &sender).await {
-                    let _ = sender.send(Err(error)).await;
+                    let _ = sender.send(News::Ended(error)).await;
                 }
             });
         }
@@ -252,19 +278,19 @@ fn follow(
 }
 
 /// Passes on what comes in as an Arrow IPC stream.
-fn stream(from: impl Read, sender: &Sender<Result<RecordBatch>>) {
+fn stream(from: impl Read, sender: &Sender<News>) {
     let pass = || -> Result<()> {
         let reader =
             StreamReader::try_new(from, None).context("no Arrow IPC stream: is it `capture tail`?")?;
         for batch in reader {
-            if sender.blocking_send(Ok(conform(&batch?)?)).is_err() {
+            if sender.blocking_send(News::Rows(conform(&batch?)?)).is_err() {
                 return Ok(());
             }
         }
         Ok(())
     };
     if let Err(error) = pass() {
-        let _ = sender.blocking_send(Err(error));
+        let _ = sender.blocking_send(News::Ended(error));
     }
 }
 
@@ -278,7 +304,7 @@ async fn poll_files(
     options: &Options,
     poll: Duration,
     mut known: BTreeSet<PathBuf>,
-    sender: &Sender<Result<RecordBatch>>,
+    sender: &Sender<News>,
 ) -> Result<()> {
     loop {
         tokio::time::sleep(poll).await;
@@ -292,8 +318,9 @@ async fn poll_files(
             }
         };
         known.extend(found.into_iter().chain(paths(&dataset)));
-        for batch in rows {
-            if sender.send(Ok(batch)).await.is_err() {
+        let damaged = News::Damaged(dataset.damaged().to_vec());
+        for news in rows.into_iter().map(News::Rows).chain([damaged]) {
+            if sender.send(news).await.is_err() {
                 return Ok(());
             }
         }
