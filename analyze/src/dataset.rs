@@ -1,8 +1,8 @@
 //! The files of a dataset: what is there, and whether it can be read.
 //!
 //! Only footers are read here. A file whose footer cannot be read is set aside and named; it takes
-//! no part in anything. Damage behind an intact footer shows when a query reads it, and
-//! [`Dataset::set_aside_after`] then finds the file.
+//! no part in anything. Damage behind an intact footer shows when a query reads it, and so does that another command
+//! has replaced or deleted a file: see [`Dataset::recover`].
 
 use crate::digest::Digest;
 use crate::error::Failure;
@@ -349,12 +349,17 @@ impl Dataset {
         Ok(())
     }
 
-    /// Where `error` may come from damage behind an intact footer, reads every file to its end and sets those aside that
-    /// fail. Whether there are any: then it can be asked again, without them.
-    pub fn set_aside_after(&mut self, error: &anyhow::Error) -> bool {
-        if !may_be_damage(error) {
-            return false;
-        }
+    /// Whether what ended with `error` can be asked again: because other commands have replaced or deleted files, which
+    /// are listed anew; or because files turn out to be damaged behind an intact footer, which are set aside.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn recover(&mut self, error: &anyhow::Error) -> Result<bool> {
+        Ok(may_be_of_files(error) && (self.reopen()? || self.set_aside()))
+    }
+
+    /// Reads every file to its end and sets those aside that fail. Whether there are any.
+    fn set_aside(&mut self) -> bool {
         let before = self.damaged.len();
         for files in self.captured.values_mut().chain(self.derived.values_mut()) {
             files.retain(|file| match read_through(&file.path) {
@@ -371,7 +376,7 @@ impl Dataset {
 }
 
 /// Whether a query may have failed with `error` because of what it read, rather than of what it asked.
-fn may_be_damage(error: &anyhow::Error) -> bool {
+fn may_be_of_files(error: &anyhow::Error) -> bool {
     let asked = |error: &DataFusionError| match error.find_root() {
         DataFusionError::ArrowError(error, _) => matches!(
             **error,

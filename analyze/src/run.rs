@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
             }
             dataset.delete_retired()?;
             match self.work(dataset, stale).await {
-                Err(error) if dataset.set_aside_after(&error) => {}
+                Err(error) if dataset.recover(&error)? => {}
                 worked => return worked.map(|()| done),
             }
         }

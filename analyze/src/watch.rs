@@ -298,7 +298,7 @@ impl<'a> Watch<'a> {
             };
             match (answer.await, &mut self.history) {
                 (Err(error), Some(history)) => {
-                    if !history.reopen()? && !history.set_aside_after(&error) {
+                    if !history.recover(&error)? {
                         return Err(error);
                     }
                 }

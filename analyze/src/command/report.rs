@@ -80,7 +80,7 @@ pub(super) async fn answer(options: &Options, queries: Vec<Query>, nothing: Opti
     let mut dataset = Dataset::open(&options.data)?;
     let report = loop {
         match report(options, &mut dataset, &queries, nothing).await {
-            Err(error) if dataset.set_aside_after(&error) => {}
+            Err(error) if dataset.recover(&error)? => {}
             report => break report?,
         }
     };

@@ -26,7 +26,7 @@ pub async fn run(options: &Options, query: &str) -> Result<Exit> {
         };
         let sources = plan::sources(query).unwrap_or_default();
         let error = memory::explain(error, &options.config.engine(), "the query", dataset.files(&sources));
-        if !dataset.set_aside_after(&error) {
+        if !dataset.recover(&error)? {
             return Err(error);
         }
     };

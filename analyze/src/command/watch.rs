@@ -313,7 +313,7 @@ async fn poll_files(
         let found: Vec<_> = paths(&dataset).collect();
         let rows = loop {
             match read(options, &dataset, |file| !known.contains(&file.path)).await {
-                Err(error) if dataset.set_aside_after(&error) || dataset.reopen()? => {}
+                Err(error) if dataset.recover(&error)? => {}
                 rows => break rows?,
             }
         };
