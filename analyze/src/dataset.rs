@@ -126,8 +126,11 @@ impl Dataset {
         let before = mem::replace(self, Self::open(&self.root)?);
         let known = before.damaged;
         let is_known = |path: &Path| known.iter().any(|damaged| damaged.path == path);
+        // A derived file that was damaged may have been computed again.
+        let listed = before.captured.values().chain(before.derived.values()).flatten();
+        let stays_aside = |path: &Path| is_known(path) && !listed.clone().any(|file| file.path == path);
         for files in self.captured.values_mut().chain(self.derived.values_mut()) {
-            files.retain(|file| !is_known(&file.path));
+            files.retain(|file| !stays_aside(&file.path));
         }
         self.damaged.retain(|damaged| !is_known(&damaged.path));
         self.damaged.extend(known);
