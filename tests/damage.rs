@@ -1,6 +1,7 @@
 //! A damaged file is named and left out; everything else is answered as if it were not there.
 
 use crate::cli::{captured_files, run, sample};
+use analyze::dataset::Dataset;
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -78,6 +79,21 @@ fn a_derived_file_with_spoiled_pages_is_named_and_computed_again() {
     assert_eq!((code, &got), (Some(1), &wanted), "{said}");
     assert!(said.contains(victim.to_str().expect("UTF-8")), "{said}");
     assert_eq!(report(data.path()), (Some(0), wanted, quiet));
+}
+
+#[test]
+fn a_derived_file_that_was_computed_again_is_not_set_aside_for_good() {
+    let data = sample();
+    report(data.path());
+    let victim = data.path().join("derived/daily_summaries/data.parquet");
+    let whole = fs::read(&victim).expect("a file");
+    spoil(&victim);
+    let mut dataset = Dataset::open(data.path()).expect("a dataset");
+    assert!(dataset.derived("daily_summaries").is_empty() && !dataset.reopen().expect("a dataset"));
+    fs::write(&victim, whole).expect("a write");
+    dataset.refresh("daily_summaries", victim, None).expect("a whole file");
+    assert!(!dataset.reopen().expect("a dataset"), "nothing is new");
+    assert_eq!(dataset.derived("daily_summaries").len(), 1);
 }
 
 #[test]
