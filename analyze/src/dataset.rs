@@ -13,7 +13,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use datafusion::parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
+};
 use queries::Retention;
 use schema::{partition, version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -451,7 +453,7 @@ fn read((path, day, hour): Found) -> Result<Result<DataFile, Damaged>> {
     Ok(Ok(DataFile { path, day, hour, size, rows, digest, inputs, config }))
 }
 
-/// Size, raw footer and parsed footer of a Parquet file.
+/// Size, raw footer and parsed footer of a Parquet file, without the statistics of its columns.
 fn footer(path: &Path) -> Result<(u64, Vec<u8>, ParquetMetaData)> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -467,7 +469,12 @@ fn footer(path: &Path) -> Result<(u64, Vec<u8>, ParquetMetaData)> {
     let start = size.checked_sub(TAIL + length).context("its footer is longer than the file")?;
     let mut bytes = vec![0; usize::try_from(length)?];
     file.read_exact_at(&mut bytes, start)?;
-    let metadata = ParquetMetaDataReader::decode_metadata(&bytes)?;
+    let nothing = ParquetStatisticsPolicy::SkipAll;
+    let options = ParquetMetaDataOptions::new()
+        .with_column_stats_policy(nothing.clone())
+        .with_encoding_stats_policy(nothing.clone())
+        .with_size_stats_policy(nothing);
+    let metadata = ParquetMetaDataReader::decode_metadata_with_options(&bytes, Some(&options))?;
     Ok((size, bytes, metadata))
 }
 

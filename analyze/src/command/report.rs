@@ -15,7 +15,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::prelude::SessionContext;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future, stream};
 use queries::{Table, Value, View, sections};
 use schema::partition::date_text;
 use std::collections::BTreeSet;
@@ -105,10 +105,15 @@ async fn report(
     // Many views look up few rows: the columns of all others are not decoded then. Detectors keep most rows, and
     // would take 6 % longer.
     context.sql("SET datafusion.execution.parquet.pushdown_filters = true").await?;
+    // What is looked up is joined to tables of everybody, of which none is to be held in memory then.
+    context.sql("SET datafusion.optimizer.default_filter_selectivity = 1").await?;
 
     let engine = options.config.engine();
     let answers = stream::iter(queries).map(|query| rows(&context, query)).buffered(engine.threads);
-    let answers: Vec<_> = answers.collect().await;
+    let tests =
+        stream::iter(&wanted).map(|source| tested(options, &context, *source)).buffered(engine.threads);
+    let (answers, tests): (Vec<_>, Result<Vec<_>>) =
+        future::join(answers.collect(), tests.try_collect()).await;
     let mut report = Report::default();
     for (query, answer) in queries.iter().zip(answers) {
         let section = query.section;
@@ -135,9 +140,7 @@ async fn report(
         return Err(Failure::NoData(format!("{nothing} in {root} ({held})")).into());
     }
     check_columns(options, &mut report)?;
-    for source in wanted {
-        report.notes.extend(tested(options, &context, source).await?);
-    }
+    report.notes.extend(tests?.into_iter().flatten());
     if let Some(days) = days {
         let (first, last) = (date_text(*days.start()), date_text(*days.end()));
         report.notes.push(format!("Computed from whole days, {first} to {last} (UTC)."));
