@@ -212,6 +212,32 @@ fn the_watch_goes_on_when_another_command_replaces_what_it_reads() {
 }
 
 #[test]
+fn hours_of_the_day_before_that_come_late_count() {
+    const SINCE: &str = "2026-01-06 02:00:00";
+    let (data, aside) = (two_days(), tempfile::tempdir().expect("a folder"));
+    let path = data.path().to_str().expect("UTF-8");
+    let whole = computed(path, SINCE);
+    let day = data.path().join("captured/events/date=2026-01-05");
+    let late: Vec<_> = (12..24).map(|hour| format!("hour={hour}")).collect();
+    for hour in &late {
+        fs::rename(day.join(hour), aside.path().join(hour)).expect("an hour set aside");
+    }
+    assert_ne!(computed(path, SINCE), whole, "it makes no difference");
+    fs::remove_dir_all(data.path().join("derived")).expect("nothing computed");
+    let come_late = || {
+        let table = day_table(data.path(), "visits");
+        let listed = comes(|| table.exists());
+        let before = fs::read(&table).expect("a file");
+        for hour in &late {
+            fs::rename(aside.path().join(hour), day.join(hour)).expect("an hour arrives late");
+        }
+        // Nobody computes but the watch.
+        listed && comes(|| fs::read(&table).expect("a file") != before)
+    };
+    assert_eq!(the_second_day_is_told_from_three_on(data.path(), come_late), (Some(0), String::new()));
+}
+
+#[test]
 fn the_watch_names_a_damaged_file_and_goes_on() {
     let data = two_days();
     let day = data.path().join("captured/events/date=2026-01-06");

@@ -1,13 +1,22 @@
 //! One computation at a time: a lock on the folder of derived tables.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use schema::partition;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use thiserror::Error;
 
 /// Name of the file that is locked. It stays; the lock ends with the process that holds it.
 const FILE: &str = ".computing";
+
+/// Somebody else is computing.
+#[derive(Debug, Error)]
+#[error("another analyze (process {process}) is computing {folder}: wait until it has finished")]
+pub struct Taken {
+    process: String,
+    folder: String,
+}
 
 /// The right to write derived files; given back when dropped.
 #[derive(Debug)]
@@ -17,7 +26,7 @@ impl Lock {
     /// Takes the lock of the dataset at `root`.
     ///
     /// # Errors
-    /// When another process holds it, or the folder cannot be written.
+    /// [`Taken`] when another process holds it; otherwise when the folder cannot be written.
     pub fn take(root: &Path) -> Result<Self> {
         let folder = root.join(partition::DERIVED);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -27,12 +36,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let process = fs::read_to_string(&path).unwrap_or_default();
-                bail!(
-                    "another analyze (process {}) is computing {}: wait until it has finished",
-                    process.trim(),
-                    folder.display()
-                );
+                let process = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+                return Err(Taken { process, folder: folder.display().to_string() }.into());
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));

@@ -87,6 +87,8 @@ pub struct Watch<'a> {
     /// What is older is known already.
     since: i64,
     ended: BTreeMap<i32, DayTables>,
+    /// Days before today of which rows came in late.
+    late: BTreeSet<i32>,
     /// By table and name.
     told: BTreeMap<(&'static str, String), Told>,
 }
@@ -112,6 +114,7 @@ impl<'a> Watch<'a> {
             newest: i64::MIN,
             since: i64::MAX,
             ended: BTreeMap::new(),
+            late: BTreeSet::new(),
             told: BTreeMap::new(),
         })
     }
@@ -142,9 +145,19 @@ impl<'a> Watch<'a> {
         i32::try_from(self.newest.div_euclid(DAY)).unwrap_or(i32::MAX)
     }
 
-    /// Says where days before today are read, with what [`Watch::needs`] says.
+    /// Says where days before today are read, with what [`Watch::needs`] says. What came in late is in it.
     pub fn look_back_into(&mut self, history: Dataset) {
+        for day in mem::take(&mut self.late) {
+            self.ended.remove(&day);
+        }
         self.history = Some(history);
+    }
+
+    /// Whether rows of days before today came in late: these days are told of as if they had not, until a newer history
+    /// has them.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.late.is_empty()
     }
 
     /// Where days before today are read.
@@ -176,11 +189,16 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// When a query fails.
     pub async fn feed(&mut self, rows: &RecordBatch) -> Result<Vec<Finding>> {
+        let is_late = |ts: &i64| self.newest > i64::MIN && *ts < i64::from(self.day()) * DAY;
+        let times = times(rows)?.values();
+        let late = times.iter().copied().filter(is_late).map(|ts| i32::try_from(ts.div_euclid(DAY)));
+        let late: BTreeSet<i32> = late.collect::<Result<_, _>>()?;
         // What comes in late belongs to what is known.
-        let first = times(rows)?.values().iter().copied().min();
-        if let Some(first) = first.filter(|ts| self.today.is_empty() || *ts >= i64::from(self.day()) * DAY) {
+        let first = times.iter().copied().min();
+        if let Some(first) = first.filter(|ts| self.today.is_empty() || !is_late(ts)) {
             self.since = self.since.min(first);
         }
+        self.late.extend(late);
         self.take(rows).await
     }
 

@@ -3,6 +3,7 @@
 use crate::cli::Options;
 use crate::dataset::{Damaged, DataFile, Dataset};
 use crate::error::{Exit, Failure};
+use crate::lock::Taken;
 use crate::plan::{Source, Tier};
 use crate::report::{Format, escaped};
 use crate::run::Runner;
@@ -115,7 +116,10 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
             }
             news = rows.recv() => match news {
                 None => break,
-                Some(News::Damaged(damaged)) => skipped.see(&damaged),
+                Some(News::Listed(damaged)) => {
+                    skipped.see(&damaged);
+                    unless_stopped(&mut stop, catch_up(options, &mut watch)).await?;
+                }
                 Some(News::Ended(error)) => return Err(error),
                 Some(News::Rows(batch)) => {
                     if let (true, Some(ts)) = (first, earliest(&batch)) {
@@ -147,8 +151,8 @@ pub async fn run(options: &Options, arguments: &Arguments) -> Result<Exit> {
 enum News {
     /// Rows of `captured.events`.
     Rows(RecordBatch),
-    /// Files that could not be read.
-    Damaged(Vec<Damaged>),
+    /// The rows of all new files were passed on, but for those that could not be read.
+    Listed(Vec<Damaged>),
     /// Nothing more will come, because of this.
     Ended(anyhow::Error),
 }
@@ -209,6 +213,18 @@ async fn history(options: &Options, watch: &Watch<'_>) -> Result<Option<Dataset>
         Err(error) if matches!(error.downcast_ref(), Some(Failure::NoData(_))) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Gives the watch a newer history when it is behind; later, when another command is computing.
+async fn catch_up(options: &Options, watch: &mut Watch<'_>) -> Result<()> {
+    if watch.is_behind() {
+        match history(options, watch).await {
+            Ok(newer) => newer.into_iter().for_each(|newer| watch.look_back_into(newer)),
+            Err(error) if error.is::<Taken>() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Gives the watch what its history holds of `day` before `until`, and of the hours before that day.
@@ -318,8 +334,8 @@ async fn poll_files(
             }
         };
         known.extend(found.into_iter().chain(paths(&dataset)));
-        let damaged = News::Damaged(dataset.damaged().to_vec());
-        for news in rows.into_iter().map(News::Rows).chain([damaged]) {
+        let listed = News::Listed(dataset.damaged().to_vec());
+        for news in rows.into_iter().map(News::Rows).chain([listed]) {
             if sender.send(news).await.is_err() {
                 return Ok(());
             }
