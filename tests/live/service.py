@@ -98,15 +98,18 @@ def check_watchdog(checks, antenna, manager, dataset):
         checks.that(manager.wait("WATCHDOG=1", PATIENCE), "no sign of life")
     # Whoever opens a pipe to write into it waits for a reader, and the writer opens this every ten seconds.
     pipe = dataset / "spool" / antenna.sensor / "state.toml.tmp"
-    os.mkfifo(pipe)
-    os.chown(pipe, NOBODY, NOBODY)
+    held = dataset.parent / "pipe"
+    os.mkfifo(held)
+    os.chown(held, NOBODY, NOBODY)
+    os.link(held, pipe)
     said = list(manager.listen(HEARTBEAT + PATIENCE))
     checks.that(["WATCHDOG=1"] in said, "no sign of life before the writer hung")
     checks.that(not manager.wait("WATCHDOG=1", 2 * WATCHDOG), "signs of life while the writer hangs")
     asked = ask_everywhere(antenna.ports())
     checks.that(asked[2] == SOCKETS, f"{asked[2]} of {SOCKETS} answered while the writer hung")
-    os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+    # It is read by its other name: nobody can come to wait by the first one any more.
     pipe.unlink()
+    os.close(os.open(held, os.O_RDONLY | os.O_NONBLOCK))
     checks.that(manager.wait("WATCHDOG=1", PATIENCE), "no sign of life after the writer went on")
     return asked
 
