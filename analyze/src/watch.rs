@@ -153,8 +153,7 @@ impl<'a> Watch<'a> {
         self.history = Some(history);
     }
 
-    /// Whether rows of days before today came in late: these days are told of as if they had not, until a newer history
-    /// has them.
+    /// Whether rows of days before today came in late, which no finding counts until a newer history has them.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         !self.late.is_empty()
