@@ -21,6 +21,7 @@ tables! {
     lookups,
     visits,
     pair_days,
+    pairs,
     cross_hash_days,
     hash_days,
     operator_days,

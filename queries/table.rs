@@ -12,6 +12,9 @@ pub struct Table {
     pub source: &'static str,
     /// How much of the dataset one file covers.
     pub grain: Grain,
+    /// Whether it can be computed one slice of the keyspace after another, in as little memory as the largest takes: the
+    /// query of a table over all days reads infohashes from `$first` to `$last` and orders its rows by them.
+    pub sliced: bool,
     /// What becomes of its days and rows when the queries they were computed from are deleted.
     pub retention: Retention,
     /// The thresholds that the query and the views may name as `$name`.
@@ -146,6 +149,12 @@ impl Table {
         lookback || named.any(|name| name == Some(parameter.name))
     }
 
+    /// Whether it covers all days and leaves with them: it adds up day tables and finds nothing.
+    #[must_use]
+    pub fn sums(&self) -> bool {
+        self.grain == Grain::Window && self.retention == Retention::Raw
+    }
+
     /// The first paragraph of the documentation, on one line.
     #[must_use]
     pub fn headline(&self) -> String {
@@ -186,6 +195,7 @@ macro_rules! folder {
             name: module_path!().split_at("queries::".len()).1,
             source: include_str!("mod.rs"),
             grain: $crate::Grain::Window,
+            sliced: false,
             retention: $crate::Retention::Days,
             parameters: &[],
             columns: &[],

@@ -1,10 +1,11 @@
 //! Every `case.toml` beside a detector: given these rows, expect those.
 //!
-//! Dependencies are given, not computed: a case shows one query. Rows come in the order of the
-//! query; a case names only the columns that matter to it.
+//! Dependencies are given, not computed: a case shows one query. Only where it reads sums over days, as of
+//! `pairs`, the days may be given instead. Rows come in the order of the query; a case names only the columns that
+//! matter to it.
 
 use analyze::config::Config;
-use analyze::plan::sources;
+use analyze::plan::{Source, Tier, sources};
 use analyze::{job, session};
 use anyhow::{Context, Result, bail, ensure};
 use datafusion::arrow::array::RecordBatch;
@@ -14,7 +15,7 @@ use datafusion::datasource::MemTable;
 use queries::Grain;
 use schema::Column;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use tests::given::{self, DAY};
@@ -66,14 +67,25 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
         if case.parameters.is_empty() { Config::default() } else { Config::parse(&section.to_string())? };
     let context = session::session(&config.engine())?;
     let known = sources(table.query)?;
+    let is_given = |source: &Source| case.given.contains_key(&source.to_string());
+    // What is added up from a day table that is given, while it is not given itself.
+    let sums: Vec<_> =
+        known.iter().filter(|source| !is_given(source)).filter_map(|source| sum(*source)).collect();
+    let sums: Vec<_> = sums.into_iter().filter(|(_, days)| is_given(days)).collect();
+    let read: BTreeSet<Source> = known.into_iter().chain(sums.iter().map(|(_, days)| *days)).collect();
     for name in case.given.keys() {
-        ensure!(known.iter().any(|source| source.to_string() == *name), "the query does not read {name}");
+        ensure!(read.iter().any(|source| source.to_string() == *name), "the query does not read {name}");
     }
-    for source in known {
+    for source in read {
         let rows = case.given.get(&source.to_string()).map_or(&[][..], Vec::as_slice);
         let batch = given::batch(source.columns(), rows).with_context(|| source.to_string())?;
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
         session::register(&context, source, Arc::new(table))?;
+    }
+    for (table, _) in sums {
+        let rows = job::query(&context, table, config.bind(table)).await?.cache().await?;
+        let source = Source { tier: Tier::Derived, name: table.name };
+        session::register(&context, source, rows.into_view())?;
     }
     let mut parameters = config.bind(table);
     if let Grain::Day { .. } = table.grain {
@@ -84,6 +96,15 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
     let schema = batches.first().map_or(declared, RecordBatch::schema);
     let result = concat_batches(&schema, &batches)?;
     compare(table.columns, &result, &case.expect)
+}
+
+/// The table of `source` and the day table that it adds up, if it does nothing else.
+fn sum(source: Source) -> Option<(&'static queries::Table, Source)> {
+    let table = queries::table(source.name).filter(|table| table.grain == Grain::Window)?;
+    let mut read = sources(table.query).ok()?.into_iter();
+    let (Some(days), None) = (read.next(), read.next()) else { return None };
+    let is_day = queries::table(days.name).is_some_and(|days| days.grain != Grain::Window);
+    is_day.then_some((table, days))
 }
 
 fn compare(columns: &[Column], result: &RecordBatch, expect: &[toml::Table]) -> Result<()> {

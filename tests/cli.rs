@@ -280,7 +280,7 @@ fn a_detector_explains_itself() {
     }
     let page = answer("analyze", &["explain", "hash_behavior_profiles", "--config", config]);
     assert!(page.contains("`min_events = 30` events (set in the configuration; default: 10)"), "{page}");
-    assert!(page.contains("* `derived.pair_days`") && page.contains("`analyze report --behavior`"), "{page}");
+    assert!(page.contains("* `derived.pairs`") && page.contains("`analyze report --behavior`"), "{page}");
     let said = refusal("analyze", &["explain", "hash_behaviour"], USAGE);
     assert!(said.contains("`hash_behaviour`") && said.contains("hash_behavior_profiles"), "{said}");
 }

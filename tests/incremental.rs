@@ -113,7 +113,10 @@ fn records_leave_with_their_queries_and_findings_stay() {
     assert!(explained.iter().all(|row| row.1 == "all"), "{explained:?}");
     let said = compute(data.path());
     let records = day_tables().filter(|table| table.retention == Retention::Raw);
-    assert!(said.contains(&format!("deleted {} files", records.clone().count())), "{said}");
+    let sums = queries::TABLES.iter().filter(|table| table.sums());
+    assert!(said.contains(&format!("deleted {} files", records.clone().count() + sums.count())), "{said}");
+    let told = count("SELECT count(*) AS n FROM derived.pairs WHERE first_seen < TIMESTAMP '2026-01-06'");
+    assert_eq!(told, 0, "sums leave with the days that they add up");
     for table in records {
         assert!(!derived(data.path(), table, "2026-01-05").exists(), "{} stays", table.name);
     }

@@ -6,6 +6,7 @@
 use crate::actors::Actors;
 use crate::digest::Digest;
 use crate::error::Failure;
+use crate::job;
 use anyhow::{Context, Result};
 use bytesize::ByteSize;
 use datafusion::common::ScalarValue;
@@ -168,7 +169,8 @@ impl Config {
         let bound = |parameter: &Parameter| {
             (parameter.name.to_owned(), parameter.scalar(self.value(table.name, parameter)))
         };
-        table.parameters.iter().map(bound).collect()
+        let slice = table.sliced.then(|| job::slice(0, 1));
+        table.parameters.iter().map(bound).chain(slice.into_iter().flatten()).collect()
     }
 
     /// Microseconds that the query of a day table may read before its day.

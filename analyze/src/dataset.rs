@@ -139,14 +139,17 @@ impl Dataset {
         Ok((&before.captured, &before.derived) != (&self.captured, &self.derived))
     }
 
-    /// Takes the days of [`Retention::Raw`] tables whose queries are gone out of the dataset. Without any
-    /// query held, nothing says that they were deleted: then the files stay.
+    /// Takes the days of [`Retention::Raw`] tables whose queries are gone out of the dataset, and the sums over such
+    /// days. Without any query held, nothing says that they were deleted: then the files stay.
     fn retire(&mut self) {
         let days = self.days();
         let records = queries::TABLES.iter().filter(|table| table.retention == Retention::Raw);
         for table in records.filter(|_| !days.is_empty()) {
             let files = self.derived.entry(table.name).or_default();
-            let left = |file: &mut DataFile| file.day.is_some_and(|day| !days.contains(&day));
+            let left = |file: &mut DataFile| {
+                let mut summed = file.inputs.iter().filter(|_| file.day.is_none()).flat_map(Inputs::days);
+                file.day.is_some_and(|day| !days.contains(&day)) || summed.any(|day| !days.contains(&day))
+            };
             self.retired.extend(files.extract_if(.., left).map(|file| file.path));
         }
     }

@@ -60,6 +60,11 @@ impl Inputs {
         self.read.insert((source.to_string(), day), Digest::of(files.iter().map(Digest::as_bytes)));
     }
 
+    /// The days of what is read.
+    pub fn days(&self) -> impl Iterator<Item = i32> {
+        self.read.keys().filter_map(|(_, day)| *day)
+    }
+
     /// All of it as one number.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -70,7 +75,7 @@ impl Inputs {
     /// first day that both have read.
     #[must_use]
     pub fn agree(&self, was: &Self) -> bool {
-        let days = |inputs: &Self| inputs.read.keys().filter_map(|(_, day)| *day).collect::<BTreeSet<_>>();
+        let days = |inputs: &Self| inputs.days().collect::<BTreeSet<_>>();
         let first = days(self).intersection(&days(was)).next().copied();
         let of_first = |inputs: &Self| -> Vec<_> {
             let all = inputs.read.iter().filter(|((_, day), _)| *day == first);

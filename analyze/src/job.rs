@@ -7,6 +7,7 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{
     Expr, JoinType, LogicalPlan, Operator, SortExpr, binary_expr, cast, col, lit,
 };
@@ -16,6 +17,7 @@ use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::EnabledStatistics;
 use datafusion::parquet::schema::types::ColumnPath;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use queries::{Retention, Table};
@@ -28,6 +30,8 @@ use std::sync::Arc;
 /// Rows of a page, of which a look-up reads at least one in each column: a fifth of the writer's default, at which
 /// files are as large.
 const PAGE_ROWS: usize = 4096;
+/// Bytes of an infohash.
+const ID_BYTES: usize = 20;
 /// Higher levels make these files no smaller.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -39,6 +43,8 @@ pub(crate) struct Job {
     pub context: SessionContext,
     /// Thresholds and, of a day, its borders.
     pub parameters: Vec<(String, ScalarValue)>,
+    /// Slices of the keyspace that it is computed in, see [`slice`].
+    pub slices: usize,
     /// When the table keeps rows of what has left, and has a file that `context` knows.
     pub left: Option<Left>,
     /// Where the file belongs.
@@ -62,9 +68,14 @@ impl Job {
     /// # Errors
     /// When the query fails, or the file cannot be written.
     pub async fn run(self) -> Result<PathBuf> {
-        let result = query(&self.context, self.table, self.parameters.clone()).await?;
-        let result = self.keep(result).await?;
-        self.write(result).await
+        let mut results = Vec::new();
+        for number in 0..self.slices {
+            let mut parameters = self.parameters.clone();
+            parameters.extend(self.table.sliced.then(|| slice(number, self.slices)).into_iter().flatten());
+            let result = query(&self.context, self.table, parameters).await?;
+            results.push(self.keep(result).await?);
+        }
+        self.write(results).await
     }
 
     /// `computed`, and those rows of the table's present file that stay: see [`Retention`].
@@ -113,13 +124,13 @@ impl Job {
         Ok(told.select(columns())?.union(stays.select(columns())?)?.sort(order)?)
     }
 
-    /// Writes `result` beside its final name, then moves it there.
-    async fn write(&self, result: DataFrame) -> Result<PathBuf> {
+    /// Writes `results`, one after the other, beside their final name, then moves them there.
+    async fn write(&self, results: Vec<DataFrame>) -> Result<PathBuf> {
         let folder = &self.folder;
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(partition::DATA_FILE);
         let temporary = folder.join(format!(".{}.tmp", partition::DATA_FILE));
-        let written = self.write_to(&temporary, result).await;
+        let written = self.write_to(&temporary, results).await;
         if let Err(error) = written.and_then(|()| Ok(fs::rename(&temporary, &path)?)) {
             let _ = fs::remove_file(&temporary);
             return Err(error).with_context(|| format!("cannot write {}", path.display()));
@@ -127,14 +138,15 @@ impl Job {
         Ok(path)
     }
 
-    async fn write_to(&self, path: &Path, result: DataFrame) -> Result<()> {
+    async fn write_to(&self, path: &Path, results: Vec<DataFrame>) -> Result<()> {
         let schema = schema::table::arrow(self.table.columns);
         let file = File::create(path)?;
         let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
         let level = Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?);
         let mut properties =
             writer_properties(self.table.columns, metadata).into_builder().set_compression(level);
-        let order = order(result.logical_plan())?;
+        let order =
+            results.first().map(|result| order(result.logical_plan())).transpose()?.unwrap_or_default();
         let keys: Vec<_> =
             order.iter().filter_map(|key| Some(key.expr.try_as_col()?.name.as_str())).collect();
         // What rows are ordered by can be skipped by its extremes, an id as well.
@@ -151,12 +163,16 @@ impl Job {
         }
         let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties.build()))?;
         let (mut rows, mut tests) = (0, Tests::new(&self.context, self.table)?);
-        let mut batches = result.execute_stream().await?;
-        while let Some(batch) = batches.next().await {
-            let batch = RecordBatch::try_new(Arc::clone(&schema), batch?.columns().to_vec())?;
-            rows += batch.num_rows();
-            tests.see(&batch)?;
-            writer.write(&batch)?;
+        let mut slices = results.into_iter().map(rows_of).peekable();
+        while let Some(mut batches) = slices.next() {
+            // The next slice is computed while this one is written.
+            let _ = slices.peek();
+            while let Some(batch) = batches.next().await {
+                let batch = RecordBatch::try_new(Arc::clone(&schema), batch?.columns().to_vec())?;
+                rows += batch.num_rows();
+                tests.see(&batch)?;
+                writer.write(&batch)?;
+            }
         }
         for (key, count) in [(version::ROWS, rows as i64), (version::TESTS, tests.count())] {
             writer.append_key_value_metadata(KeyValue::new(key.to_owned(), count.to_string()));
@@ -216,6 +232,35 @@ pub fn day_parameters(day: i32) -> [(String, ScalarValue); 2] {
         ScalarValue::TimestampMicrosecond(Some(i64::from(day) * partition::DAY), Some("UTC".into()))
     };
     [("since".to_owned(), timestamp(day)), ("until".to_owned(), timestamp(day + 1))]
+}
+
+/// The rows of `result`, which are computed from now on, in a task of their own.
+fn rows_of(result: DataFrame) -> SendableRecordBatchStream {
+    let mut rows = RecordBatchReceiverStream::builder(Arc::clone(result.schema().inner()), 1);
+    let sender = rows.tx();
+    rows.spawn(async move {
+        let mut batches = result.execute_stream().await?;
+        while let Some(batch) = batches.next().await {
+            // Whoever has left wants no more.
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    rows.build()
+}
+
+/// `$first` and `$last` of one of `count` slices of the keyspace: at most 256, a power of two.
+#[must_use]
+pub fn slice(number: usize, count: usize) -> [(String, ScalarValue); 2] {
+    let id = |first: usize, rest: u8| {
+        let mut id = vec![rest; ID_BYTES];
+        id[0] = first as u8;
+        ScalarValue::FixedSizeBinary(ID_BYTES as i32, Some(id))
+    };
+    let width = 256 / count;
+    [("first".to_owned(), id(number * width, 0)), ("last".to_owned(), id((number + 1) * width - 1, u8::MAX))]
 }
 
 /// The query of `table` with `parameters` bound and its columns as declared.

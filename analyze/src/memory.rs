@@ -16,6 +16,12 @@ const PER_THREAD_MIB: usize = 128;
 /// times (`lookups`) as large; no query holds all columns of all rows at once.
 const FILE_TO_MEMORY: u64 = 4;
 
+/// The part of a pool that the files behind one slice of the keyspace are as large as: what is held of them is some
+/// eight times as large, and an eighth of the pool then.
+const SLICE: u64 = 64;
+/// And no smaller, bytes: to open files once more for every slice would cost more than smaller slices save.
+const LEAST_SLICE: u64 = 16 << 20;
+
 /// The part of a pool that is kept from those who can spill, for merging what they spilled.
 const RESERVE: usize = 16;
 
@@ -46,6 +52,14 @@ pub fn explain<'a>(
     let rows = usize::try_from(bytes >> 20).unwrap_or(usize::MAX);
     let enough = rows.max(2 * engine.memory_mib).max(PER_THREAD_MIB * engine.threads).next_power_of_two();
     TooLittle { what: what.to_owned(), given: engine.memory_mib, enough }.into()
+}
+
+/// In how many slices of the keyspace to compute what is computed from `files`.
+#[must_use]
+pub fn slices<'a>(engine: &Engine, files: impl IntoIterator<Item = &'a DataFile>) -> usize {
+    let bytes = files.into_iter().map(|file| file.size).sum::<u64>();
+    let slice = (((engine.memory_mib as u64) << 20) / SLICE).max(LEAST_SLICE);
+    1 << (bytes / slice).clamp(1, 256).ilog2()
 }
 
 /// A pool of which one half is for whoever comes first: where little is held, nobody writes to disk because others

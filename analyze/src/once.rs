@@ -11,6 +11,7 @@
 use crate::held::{self, Room};
 use anyhow::{Context, Result, bail};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::common::ParamValues;
 use datafusion::dataframe::DataFrame;
 use datafusion::physical_plan::{ExecutionPlanProperties, execute_stream_partitioned};
@@ -52,6 +53,18 @@ pub async fn dataframe(context: &SessionContext, sql: &str, parameters: ParamVal
     plan(context, *query, &parameters).await
 }
 
+/// A table over `rows`, which are computed now and kept as long as it is.
+///
+/// # Errors
+/// When they cannot be computed, or there is no room for them.
+pub async fn keep(rows: DataFrame, room: &Arc<Room>) -> Result<Arc<dyn TableProvider>> {
+    let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
+    let task = Arc::new(rows.task_ctx());
+    let rows = rows.create_physical_plan().await?;
+    let order = rows.output_ordering().cloned();
+    held::keep(execute_stream_partitioned(rows, task)?, schema, order, room).await
+}
+
 /// Whether the rows of a query are groups.
 fn groups(query: &SetExpr) -> bool {
     let SetExpr::Select(select) = query else { return false };
@@ -90,12 +103,7 @@ async fn share(
         let with_token = first.closing_paren_token.clone();
         query.with = Some(ast::With { with_token, recursive: false, cte_tables: before });
     }
-    let rows = plan(context, query, parameters).await?;
-    let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
-    let task = Arc::new(rows.task_ctx());
-    let rows = rows.create_physical_plan().await?;
-    let order = rows.output_ordering().cloned();
-    let rows = held::keep(execute_stream_partitioned(rows, task)?, schema, order, room).await?;
+    let rows = keep(plan(context, query, parameters).await?, room).await?;
     let name = table.alias.name.value.as_str();
     // Another query of the session, which has been answered, may have called one the same.
     context.deregister_table(name)?;

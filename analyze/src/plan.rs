@@ -9,6 +9,7 @@ use queries::Table;
 use schema::Column;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::iter;
 
 /// The schemas of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +64,13 @@ impl Source {
             Tier::User => Some(actors::COLUMNS),
         };
         columns.unwrap_or(&[])
+    }
+
+    /// The table, if it only adds up days: see [`Table::sums`].
+    #[must_use]
+    pub fn sums(self) -> Option<&'static Table> {
+        let table = queries::table(self.name).filter(|_| self.tier == Tier::Derived);
+        table.filter(|table| table.sums())
     }
 }
 
@@ -150,6 +158,12 @@ impl Plan {
         self.sources.get(table).unwrap_or(&NONE)
     }
 
+    /// `source`, and of sums over days what they add up.
+    pub fn beneath(&self, source: Source) -> impl Iterator<Item = Source> {
+        let sums = source.sums().into_iter().flat_map(|table| self.sources(table.name));
+        iter::once(source).chain(sums.copied())
+    }
+
     /// `wanted` and everything below it, in the order of computation.
     #[must_use]
     pub fn closure(&self, wanted: &BTreeSet<&str>) -> Vec<&'static Table> {
@@ -173,6 +187,7 @@ mod tests {
         name: "",
         source: "",
         grain: Grain::Window,
+        sliced: false,
         retention: queries::Retention::Days,
         parameters: &[],
         columns: &[],

@@ -7,10 +7,12 @@
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::digest::Digest;
+use crate::held::Room;
 use crate::inputs::{Change, Inputs};
 use crate::job::{self, Job, Left};
 use crate::lock::Lock;
 use crate::memory::{self, TooLittle};
+use crate::once;
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result};
@@ -188,7 +190,11 @@ impl<'a> Runner<'a> {
         let mut at_once = engine.threads;
         loop {
             let ready = self.ready(&waiting, &under_way, at_once);
-            let share = (engine.threads / (ready.len() + under_way.len()).max(1)).max(1);
+            // What is computed of one day alone takes turns, not sides.
+            let beginning = ready.iter().map(|place| &waiting[*place]);
+            let days: BTreeSet<_> =
+                beginning.chain(&under_way).filter_map(|planned| planned.part.day).collect();
+            let share = (engine.threads / days.len().max(1)).max(1);
             // From the back, so that the places of the others stay.
             for place in ready.into_iter().rev() {
                 let planned = waiting.remove(place);
@@ -277,15 +283,16 @@ impl<'a> Runner<'a> {
                 file.day.is_some_and(|day| days.contains(&day))
             })?;
         }
+        let room = Arc::new(Room::new(&context.runtime_env().memory_pool));
         for table in in_memory {
             let source = Source { tier: Tier::Derived, name: table.name };
             let rows =
-                async { Ok(job::query(context, table, self.config.bind(table)).await?.cache().await?) };
+                async { once::keep(job::query(context, table, self.config.bind(table)).await?, &room).await };
             let rows = rows.await.map_err(|error| {
                 let files = dataset.files(self.plan.sources(table.name));
                 memory::explain(error, &self.config.engine(), &source.to_string(), files)
             })?;
-            session::register(context, source, rows.into_view())?;
+            session::register(context, source, rows)?;
         }
         Ok(())
     }
@@ -332,18 +339,21 @@ impl<'a> Runner<'a> {
         let query: [&[u8]; 4] =
             [env!("CARGO_PKG_VERSION").as_bytes(), part.table.query.as_bytes(), columns.as_bytes(), &day];
         let mut inputs = Inputs::new(Digest::of(query), rules);
-        for source in self.plan.sources(part.table.name) {
+        for source in self.plan.sources(part.table.name).iter().flat_map(|source| self.plan.beneath(*source))
+        {
             let mut files = BTreeMap::<Option<i32>, Vec<Digest>>::new();
-            match source.tier {
-                Tier::User => files.entry(None).or_default().push(self.config.actors().digest()),
-                Tier::Captured => {
+            match (source.tier, source.sums()) {
+                // Of sums it counts how they are made, and the days that they add up.
+                (_, Some(sums)) => files.entry(None).or_default().push(Digest::of([sums.query.as_bytes()])),
+                (Tier::User, _) => files.entry(None).or_default().push(self.config.actors().digest()),
+                (Tier::Captured, _) => {
                     let held = dataset.captured(source.name).iter();
                     for file in held.filter(|file| self.reads(held_days, part, file.day, file.hour)) {
                         files.entry(file.day).or_default().push(file.digest);
                     }
                 }
                 // A derived input counts as what it will be, not as what lies there now.
-                Tier::Derived => {
+                (Tier::Derived, None) => {
                     let held = dataset.derived(source.name).iter().map(|file| (file.day, file.digest));
                     let coming = expected.get(source.name).into_iter().flatten();
                     let coming = coming.map(|(day, digest)| (*day, *digest));
@@ -353,7 +363,7 @@ impl<'a> Runner<'a> {
                 }
             }
             for (day, digests) in files {
-                inputs.add(*source, day, digests);
+                inputs.add(source, day, digests);
             }
         }
         inputs
@@ -400,7 +410,9 @@ impl<'a> Runner<'a> {
             let source = Source { tier: Tier::Derived, name: table.name };
             session::register_source(&context, dataset, self.config, source, |_| true)?;
         }
-        Ok(Job { table, context, parameters, left, folder, metadata })
+        let files = dataset.files(self.plan.sources(table.name));
+        let slices = if table.sliced { memory::slices(&self.config.engine(), files) } else { 1 };
+        Ok(Job { table, context, parameters, slices, left, folder, metadata })
     }
 
     /// Every gap of every sensor.

@@ -13,8 +13,10 @@
 
 use crate::config::Config;
 use crate::dataset::{DataFile, Dataset};
+use crate::held::Room;
 use crate::job::{day_parameters, query};
 use crate::memory;
+use crate::once;
 use crate::plan::{Plan, Source, Tier};
 use crate::session;
 use anyhow::{Context, Result};
@@ -353,6 +355,7 @@ impl<'a> Watch<'a> {
         }
         let held = history.map(Dataset::on_record);
         let mut parts = BTreeMap::new();
+        let room = Arc::new(Room::new(&context.runtime_env().memory_pool));
         for table in closure {
             let source = Source { tier: Tier::Derived, name: table.name };
             let too_little = |error: anyhow::Error| {
@@ -368,9 +371,8 @@ impl<'a> Watch<'a> {
                         self.register_days(&context, *source, Some(first), held, rows).await?;
                     }
                 }
-                let rows = query(&context, table, parameters).await.map_err(&too_little)?;
-                let rows = rows.cache().await.map_err(|error| too_little(error.into()))?;
-                session::register(&context, source, rows.into_view())?;
+                let rows = async { once::keep(query(&context, table, parameters).await?, &room).await };
+                session::register(&context, source, rows.await.map_err(&too_little)?)?;
                 continue;
             }
             // What is still going on counts as it is: the day's end is put off.

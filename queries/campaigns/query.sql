@@ -23,18 +23,10 @@ silent AS (
     WHERE announces = 0 AND activity.days >= $min_days AND activity.days >= $min_day_share * extent.days
 ),
 targets AS (
-    SELECT pair_days.operator,
-           infohash,
-           max(silent.querier_ids) AS querier_ids,
-           sum(raw_events) AS raw_events,
-           min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen,
-           min(asn) AS asn,
-           least_text(country) AS country
+    SELECT pairs.operator, infohash, silent.querier_ids, raw_events, first_seen, last_seen, asn, country
     FROM silent
-    JOIN derived.pair_days ON silent.operator = pair_days.operator
-    GROUP BY pair_days.operator, infohash
-    HAVING count(*) >= $min_days
+    JOIN derived.pairs ON silent.operator = pairs.operator
+    WHERE pairs.days >= $min_days
 ),
 observers AS (
     SELECT ip_text(operator) AS operator,

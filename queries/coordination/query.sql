@@ -1,32 +1,27 @@
-WITH pairs AS (
-    SELECT infohash, operator, sum(visits) AS visits, sum(announces) AS announces, min(asn) AS asn,
-           least_text(country) AS country
-    FROM derived.pair_days
-    WHERE lookups > 0 AND NOT upkeep
-    GROUP BY infohash, operator
-),
 -- Without infohashes that one operator alone asks for, which may be most.
-crowds AS (
+WITH crowds AS (
     SELECT infohash, count(*) AS operators
-    FROM pairs
+    FROM derived.pairs
+    WHERE interest_lookups > 0
     GROUP BY infohash
     HAVING count(*) >= 2
 ),
 choices AS (
     SELECT operator, count(*) AS hashes
-    FROM pairs
-    WHERE NOT EXISTS (
+    FROM derived.pairs
+    WHERE interest_lookups > 0 AND NOT EXISTS (
         SELECT infohash FROM crowds WHERE crowds.infohash = pairs.infohash AND operators > $max_operators
     )
     GROUP BY operator
 ),
 -- The inverted index: infohashes that few ask for.
 interests AS (
-    SELECT pairs.*, operators, hashes, hashes < $min_shared_hashes AS stranger
-    FROM pairs
+    SELECT pairs.infohash, pairs.operator, interest_visits AS visits, announces, asn, country, operators, hashes,
+           hashes < $min_shared_hashes AS stranger
+    FROM derived.pairs
     JOIN crowds ON pairs.infohash = crowds.infohash
     JOIN choices ON pairs.operator = choices.operator
-    WHERE operators <= $max_operators AND hashes <= $max_hashes
+    WHERE interest_lookups > 0 AND operators <= $max_operators AND hashes <= $max_hashes
 ),
 -- Where operators can meet. Those after too few infohashes to be tested are strangers to each other: they show what
 -- happens to everybody.

@@ -1,10 +1,10 @@
 WITH activity AS (
-    SELECT date_trunc('day', first_seen) AS day, sum(raw_events) AS total_events, count(*) AS unique_operators
+    SELECT midnight(first_seen) AS day, sum(raw_events) AS total_events, count(*) AS unique_operators
     FROM derived.operator_days
-    GROUP BY date_trunc('day', first_seen)
+    GROUP BY midnight(first_seen)
 ),
 hashes AS (
-    SELECT date_trunc('day', first_seen) AS day,
+    SELECT midnight(first_seen) AS day,
            count(*) AS unique_hashes,
            count(*) FILTER (
                WHERE total_events >= $min_events
@@ -16,25 +16,25 @@ hashes AS (
            ) AS burst_activity,
            count(*) FILTER (WHERE total_events >= $min_events AND unique_asns >= $min_asns) AS multi_asn_hashes
     FROM derived.hash_days
-    GROUP BY date_trunc('day', first_seen)
+    GROUP BY midnight(first_seen)
 ),
 countries AS (
     SELECT day, first_value(country ORDER BY events DESC, country) AS top_country
     FROM (
-        SELECT date_trunc('day', first_seen) AS day, country, sum(raw_events) AS events
+        SELECT midnight(first_seen) AS day, country, sum(raw_events) AS events
         FROM derived.operator_days
         WHERE country IS NOT NULL
-        GROUP BY date_trunc('day', first_seen), country
+        GROUP BY midnight(first_seen), country
     )
     GROUP BY day
 ),
 watches AS (
-    SELECT date_trunc('day', valid_from) AS day,
-           count(DISTINCT date_trunc('hour', valid_from)) AS capture_hours,
+    SELECT midnight(valid_from) AS day,
+           count(DISTINCT date_bin(INTERVAL '1 hour', valid_from)) AS capture_hours,
            count(DISTINCT hash64(sensor, source_node)) AS live_presences,
            max(valid_to) AS live_until
     FROM captured.presences
-    GROUP BY date_trunc('day', valid_from)
+    GROUP BY midnight(valid_from)
 ),
 -- A day without a query was watched all the same.
 days AS (
@@ -63,9 +63,9 @@ losses AS (
             SELECT day, sensor, kernel_drops + queue_drops + storage_drops AS dropped
             FROM captured.day_summaries
             UNION ALL
-            SELECT date_trunc('day', ts) AS day, sensor, sum(kernel_drops + queue_drops + storage_drops) AS dropped
+            SELECT midnight(ts) AS day, sensor, sum(kernel_drops + queue_drops + storage_drops) AS dropped
             FROM captured.system_metrics
-            GROUP BY date_trunc('day', ts), sensor
+            GROUP BY midnight(ts), sensor
         )
         GROUP BY day, sensor
     )

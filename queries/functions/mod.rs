@@ -24,6 +24,7 @@ mod least_text;
 mod lookup_sessions;
 mod mann_kendall;
 mod median_gap;
+mod midnight;
 mod nearest_bits;
 mod network;
 mod occasions;
@@ -67,6 +68,7 @@ pub fn scalar() -> Vec<ScalarUDF> {
         ip_text::function(),
         leading_bits::function(),
         mann_kendall::function(),
+        midnight::function(),
         network::function(),
         occupancy::function(),
         operator::function(),

@@ -1,11 +1,5 @@
-WITH pairs AS (
-    SELECT infohash, operator, sum(announces) AS announces, bool_and(near_own_id) AS near_own_id,
-           min(asn) AS asn, min(first_seen) AS first_seen, max(last_seen) AS last_seen
-    FROM derived.pair_days
-    GROUP BY infohash, operator
-),
 -- Near the id of the one operator that asked for it: upkeep of a routing table.
-audiences AS (
+WITH audiences AS (
     SELECT infohash,
            leading_bits(infohash, 16) AS cell,
            count(*) AS operators,
@@ -14,7 +8,7 @@ audiences AS (
            count(DISTINCT asn) AS asns,
            min(first_seen) AS first_seen,
            max(last_seen) AS last_seen
-    FROM pairs
+    FROM derived.pairs
     GROUP BY infohash
     HAVING NOT (count(*) = 1 AND bool_and(near_own_id))
 ),

@@ -36,22 +36,14 @@ ORDER BY date DESC
 
 -- section: Operators
 WITH asking AS (
-    SELECT operator,
-           max(asn) AS asn,
-           max(country) AS country,
-           sum(visits) AS visits,
-           sum(lookups) AS lookups,
-           sum(announces) AS announces,
-           sum(raw_events) AS events,
-           max(last_seen) AS last_seen
-    FROM derived.pair_days
+    SELECT ip_text(operator) AS operator, asn, country, visits, lookups, announces, raw_events, last_seen
+    FROM derived.pairs
     WHERE infohash = decode($infohash, 'hex')
-    GROUP BY operator
 )
-SELECT ip_text(asking.operator) AS operator, asking.asn, asking.country, classification AS class, visits, lookups,
-       announces, events, asking.last_seen
+SELECT asking.operator, asking.asn, asking.country, classification AS class, visits, lookups, announces,
+       raw_events AS events, asking.last_seen
 FROM asking
-LEFT JOIN derived.operator_profiles AS profiles ON ip_text(asking.operator) = profiles.operator
+LEFT JOIN derived.operator_profiles AS profiles ON asking.operator = profiles.operator
 ORDER BY events DESC, operator
 
 -- section: Gaps between visits

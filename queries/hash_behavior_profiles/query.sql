@@ -1,5 +1,5 @@
 WITH first_day AS (
-    SELECT date_trunc('day', min(first_seen)) + INTERVAL '1 day' AS ends
+    SELECT midnight(min(first_seen)) + INTERVAL '1 day' AS ends
     FROM derived.hash_days
 ),
 totals AS (
@@ -16,29 +16,19 @@ totals AS (
     HAVING sum(total_events) >= $min_events
 ),
 pairs AS (
-    SELECT pair_days.infohash,
-           operator,
-           sum(lookups) - 1 AS gaps,
-           seconds(max(last_lookup) - min(first_lookup)) AS span,
-           sum(gap_squares) + pause_squares(first_lookup, last_lookup) AS squares
-    FROM derived.pair_days
-    JOIN totals ON pair_days.infohash = totals.infohash
-    GROUP BY pair_days.infohash, operator
+    SELECT pairs.infohash, asn, lookups - 1 AS gaps, seconds(last_lookup - first_lookup) AS span, gap_squares AS squares
+    FROM derived.pairs
+    JOIN totals ON pairs.infohash = totals.infohash
 ),
 -- Periodicity from population variance over squared mean, of n gaps by Σgap and Σgap².
 audiences AS (
     SELECT infohash,
            count(*) AS unique_ips,
+           count(DISTINCT asn) AS unique_asns,
            max(CASE WHEN gaps >= $min_gaps AND span > 0
                     THEN 1 - sqrt(greatest(gaps * squares / (span * span) - 1, 0)) END) AS periodicity
     FROM pairs
     GROUP BY infohash
-),
-systems AS (
-    SELECT pair_days.infohash, count(DISTINCT asn) AS unique_asns
-    FROM derived.pair_days
-    JOIN totals ON pair_days.infohash = totals.infohash
-    GROUP BY pair_days.infohash
 ),
 profiles AS (
     SELECT encode(totals.infohash, 'hex') AS infohash,
@@ -56,7 +46,6 @@ profiles AS (
            CAST(lookup_count AS DOUBLE) / (lookup_count + announce_count) AS observer_score
     FROM totals
     JOIN audiences ON totals.infohash = audiences.infohash
-    JOIN systems ON totals.infohash = systems.infohash
 ),
 labelled AS (
     SELECT *, array_compact(make_array(

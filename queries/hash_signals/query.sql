@@ -19,7 +19,7 @@ asked AS (
 ),
 -- What stays of days that have left was tested while they were there.
 held_since AS (
-    SELECT min(first_seen) AS since FROM derived.pair_days
+    SELECT min(first_seen) AS since FROM derived.pairs
 ),
 -- With the least rate that so many of a reference allow (two standard deviations).
 audiences AS (
@@ -32,8 +32,8 @@ audiences AS (
 ),
 -- How many autonomous systems have how many interests, an interest being an operator and an infohash.
 capped AS (
-    SELECT least(count(DISTINCT hash64(infohash)), $most_interests) AS interests, min(asn) AS asn
-    FROM derived.pair_days
+    SELECT least(count(*), $most_interests) AS interests, min(asn) AS asn
+    FROM derived.pairs
     WHERE asn IS NOT NULL
     GROUP BY operator
 ),

@@ -1,27 +1,21 @@
-WITH interest AS (
-    SELECT operator, infohash, leading_bits(infohash, 16) AS cell, min(first_seen) AS first_seen,
-           sum(raw_events) AS events
-    FROM derived.pair_days
-    WHERE NOT upkeep
-    GROUP BY operator, infohash
-),
 -- An infohash counts once, on the day on which it was first seen.
-new_hashes AS (
-    SELECT day, cell, count(*) AS hashes
+WITH new_hashes AS (
+    SELECT day, leading_bits(infohash, 16) AS cell, count(*) AS hashes
     FROM (
-        SELECT infohash, cell, date_trunc('day', min(first_seen)) AS day
-        FROM interest
-        GROUP BY infohash, cell
+        SELECT infohash, midnight(min(interest_first_seen)) AS day
+        FROM derived.pairs
+        WHERE interest_days > 0
+        GROUP BY infohash
     )
-    GROUP BY day, cell
+    GROUP BY day, leading_bits(infohash, 16)
 ),
 days AS (
     SELECT day FROM new_hashes GROUP BY day
 ),
 presences AS (
-    SELECT date_trunc('day', valid_from) AS day, nearest_bits(node_id) AS bits
+    SELECT midnight(valid_from) AS day, nearest_bits(node_id) AS bits
     FROM captured.presences
-    GROUP BY date_trunc('day', valid_from)
+    GROUP BY midnight(valid_from)
 ),
 -- How near each cell was to a presence on each day; without presences all are equally far.
 cells AS (
@@ -50,9 +44,10 @@ found AS (
     GROUP BY cell
 ),
 visitors AS (
-    SELECT cell, hash64(operator) AS operator, sum(events) AS events
-    FROM interest
-    GROUP BY cell, hash64(operator)
+    SELECT leading_bits(infohash, 16) AS cell, hash64(operator) AS operator, sum(interest_events) AS events
+    FROM derived.pairs
+    WHERE interest_days > 0
+    GROUP BY leading_bits(infohash, 16), hash64(operator)
 ),
 visits AS (
     SELECT cell, count(*) AS operators, sum(events) AS events

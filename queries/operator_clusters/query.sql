@@ -30,36 +30,35 @@ meetings AS (
 ),
 -- The same infohashes as in coordination: rare ones, without upkeep.
 hashes AS (
-    SELECT infohash, count(DISTINCT hash64(operator)) AS operators
-    FROM derived.pair_days
-    WHERE lookups > 0 AND NOT upkeep
+    SELECT infohash, count(*) AS operators
+    FROM derived.pairs
+    WHERE interest_lookups > 0
     GROUP BY infohash
-    HAVING count(DISTINCT hash64(operator)) <= $max_operators
+    HAVING count(*) <= $max_operators
 ),
-pairs AS (
+choices AS (
     SELECT component,
            members.operator,
-           pair_days.infohash,
-           min(members.asn) AS asn,
-           least_text(members.country) AS country,
-           sum(visits) AS visits,
-           sum(lookups) AS lookups,
-           sum(announces) AS announces,
-           sum(raw_events) AS raw_events,
-           min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen
-    FROM derived.pair_days
-    JOIN members ON ip_text(pair_days.operator) = members.operator
-    JOIN hashes ON pair_days.infohash = hashes.infohash
-    WHERE lookups > 0 AND NOT upkeep
-    GROUP BY component, members.operator, pair_days.infohash
+           pairs.infohash,
+           members.asn,
+           members.country,
+           interest_visits AS visits,
+           interest_lookups AS lookups,
+           announces,
+           interest_events AS raw_events,
+           interest_first_seen AS first_seen,
+           interest_last_seen AS last_seen
+    FROM derived.pairs
+    JOIN members ON ip_text(pairs.operator) = members.operator
+    JOIN hashes ON pairs.infohash = hashes.infohash
+    WHERE interest_lookups > 0
 ),
 interests AS (
     SELECT *,
            count(*) OVER (PARTITION BY operator) AS hashes,
            count(*) OVER (PARTITION BY component, infohash) > 1 AS shared,
            row_number() OVER (PARTITION BY component, infohash ORDER BY operator) = 1 AS once
-    FROM pairs
+    FROM choices
 ),
 similarities AS (
     SELECT component, sum(jaccard) AS jaccards

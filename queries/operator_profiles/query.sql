@@ -1,5 +1,5 @@
 WITH first_day AS (
-    SELECT date_trunc('day', min(first_seen)) + INTERVAL '1 day' AS ends
+    SELECT midnight(min(first_seen)) + INTERVAL '1 day' AS ends
     FROM derived.operator_days
 ),
 days AS (
@@ -22,15 +22,10 @@ days AS (
     CROSS JOIN first_day
     GROUP BY operator
 ),
-pairs AS (
-    SELECT operator, infohash, sum(lookups) AS lookups
-    FROM derived.pair_days
-    WHERE NOT upkeep
-    GROUP BY operator, infohash
-),
 prefixes AS (
-    SELECT operator, leading_bits(infohash, 8) AS prefix, count(*) AS hashes, sum(lookups) AS lookups
-    FROM pairs
+    SELECT operator, leading_bits(infohash, 8) AS prefix, count(*) AS hashes, sum(interest_lookups) AS lookups
+    FROM derived.pairs
+    WHERE interest_days > 0
     GROUP BY operator, leading_bits(infohash, 8)
 ),
 -- −Σ p·log2 p with p = hashes / total.

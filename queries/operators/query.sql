@@ -14,9 +14,9 @@ WITH days AS (
     GROUP BY operator
 ),
 interest AS (
-    SELECT operator, count(DISTINCT hash64(infohash)) AS hashes, sum(raw_events) AS events
-    FROM derived.pair_days
-    WHERE NOT upkeep
+    SELECT operator, count(*) AS hashes, sum(interest_events) AS events
+    FROM derived.pairs
+    WHERE interest_days > 0
     GROUP BY operator
 ),
 named_networks AS (

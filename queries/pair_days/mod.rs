@@ -46,6 +46,10 @@ pub const TABLE: Table = Table {
         announces: I64 ["lookups"];
         /// Visits that began on this day.
         visits: I64 ["visits"];
+        /// Those of them that were a single lookup.
+        solo_visits: I64 ["visits"];
+        /// Those of them with an announce.
+        announcing_visits: I64 ["visits"];
         /// Distinct node ids that the queriers said they had.
         querier_ids: I64 ["ids"];
         /// First query.
@@ -60,6 +64,12 @@ pub const TABLE: Table = Table {
         gap_squares: F64 ["s²"];
         /// Median gap between the starts of get_peers lookups; null for fewer than two.
         median_gap_seconds: F64 null ["s"];
+        /// Start of the first visit that began on this day.
+        first_visit: Timestamp null ["µs, UTC"];
+        /// Start of the last one.
+        last_visit: Timestamp null ["µs, UTC"];
+        /// Sum over the squared gaps between the starts of visits.
+        visit_gap_squares: F64 ["s²"];
         /// All queries were get_peers for an infohash that shares `own_prefix` bits with the
         /// querier's own id.
         near_own_id: Bool ["–"];

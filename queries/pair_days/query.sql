@@ -22,7 +22,14 @@ WITH interest AS (
     GROUP BY operator, target
 ),
 returns AS (
-    SELECT operator, infohash, count(*) FILTER (WHERE NOT continued) AS visits
+    SELECT operator,
+           infohash,
+           count(*) FILTER (WHERE NOT continued) AS visits,
+           count(*) FILTER (WHERE NOT continued AND solo) AS solo_visits,
+           count(*) FILTER (WHERE NOT continued AND announces > 0) AS announcing_visits,
+           min(visit_start) FILTER (WHERE NOT continued) AS first_visit,
+           max(visit_start) FILTER (WHERE NOT continued) AS last_visit,
+           gap_squares(visit_start) FILTER (WHERE NOT continued) AS visit_gap_squares
     FROM derived.visits
     WHERE visit_start >= $since AND visit_start < $until
     GROUP BY operator, infohash
@@ -33,6 +40,8 @@ SELECT interest.operator,
        lookups,
        announces,
        visits,
+       solo_visits,
+       announcing_visits,
        querier_ids,
        first_seen,
        last_seen,
@@ -40,6 +49,9 @@ SELECT interest.operator,
        last_lookup,
        gap_squares,
        median_gap_seconds,
+       first_visit,
+       last_visit,
+       visit_gap_squares,
        near_own_id,
        near_own_id AND count(*) OVER whole_hash = 1 AS upkeep,
        asn,

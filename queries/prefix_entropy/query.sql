@@ -1,37 +1,36 @@
-WITH pairs AS (
-    SELECT operator, infohash
-    FROM derived.pair_days
-    WHERE NOT upkeep
-    GROUP BY operator, infohash
-),
-interests AS (
-    SELECT operator, count(*) AS hashes
-    FROM pairs
+WITH interests AS (
+    SELECT operator,
+           count(*) AS hashes,
+           min(interest_first_seen) AS first_seen,
+           max(interest_last_seen) AS last_seen,
+           min(asn) AS asn,
+           least_text(country) AS country
+    FROM derived.pairs
+    WHERE interest_days > 0
     GROUP BY operator
 ),
 upkeepers AS (
-    SELECT operator, count(DISTINCT hash64(infohash)) AS upkeep_hashes
-    FROM derived.pair_days
-    WHERE upkeep
+    SELECT operator, count(*) AS upkeep_hashes
+    FROM derived.pairs
+    WHERE days > interest_days
     GROUP BY operator
 ),
 operators AS (
-    SELECT pair_days.operator,
-           min(hashes) AS unique_hashes,
-           CASE WHEN min(hashes) >= $fine_hashes THEN 12 ELSE 8 END AS prefix_bits,
-           min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen,
-           min(asn) AS asn,
-           least_text(country) AS country
-    FROM derived.pair_days
-    JOIN interests ON pair_days.operator = interests.operator
-    WHERE hashes >= $min_hashes AND NOT upkeep
-    GROUP BY pair_days.operator
+    SELECT operator,
+           hashes AS unique_hashes,
+           CASE WHEN hashes >= $fine_hashes THEN 12 ELSE 8 END AS prefix_bits,
+           first_seen,
+           last_seen,
+           asn,
+           country
+    FROM interests
+    WHERE hashes >= $min_hashes
 ),
 tested_pairs AS (
     SELECT pairs.operator, infohash, unique_hashes, prefix_bits
-    FROM pairs
+    FROM derived.pairs
     JOIN operators ON pairs.operator = operators.operator
+    WHERE interest_days > 0
 ),
 counts AS (
     SELECT operator,
@@ -53,8 +52,9 @@ spectra AS (
 -- What anybody asks for, by prefix: where the infohashes are, and where the presences see them.
 seen AS (
     SELECT infohash, bool_or(hashes < $min_hashes) AS referred
-    FROM pairs
+    FROM derived.pairs
     JOIN interests ON pairs.operator = interests.operator
+    WHERE interest_days > 0
     GROUP BY infohash
 ),
 prefixes AS (

@@ -1,11 +1,5 @@
-WITH interest AS (
-    SELECT operator, infohash, min(first_seen) AS first_seen, max(last_seen) AS last_seen, min(asn) AS asn
-    FROM derived.pair_days
-    WHERE NOT upkeep
-    GROUP BY operator, infohash
-),
-ids AS (
-    SELECT infohash AS id, false AS is_presence FROM interest
+WITH ids AS (
+    SELECT infohash AS id, false AS is_presence FROM derived.pairs WHERE interest_days > 0
     UNION ALL
     SELECT DISTINCT node_id AS id, true AS is_presence FROM captured.presences
 ),
@@ -25,11 +19,12 @@ audiences AS (
            first_member,
            count(DISTINCT hash64(operator)) AS operators,
            count(DISTINCT asn) AS asns,
-           min(first_seen) AS first_seen,
-           max(last_seen) AS last_seen,
+           min(interest_first_seen) AS first_seen,
+           max(interest_last_seen) AS last_seen,
            array_agg(DISTINCT encode(members.infohash, 'hex') ORDER BY encode(members.infohash, 'hex')) AS members
     FROM members
-    JOIN interest ON members.infohash = interest.infohash
+    JOIN derived.pairs ON members.infohash = pairs.infohash
+    WHERE interest_days > 0
     GROUP BY shared_bits, first_member
 ),
 -- How much denser than on average the infohashes lie: the mean over infohashes, and in the best seen part of

@@ -1,5 +1,5 @@
 -- section: Compared
-SELECT (SELECT count(DISTINCT hash64(infohash)) FROM derived.pair_days) AS infohashes,
+SELECT (SELECT count(DISTINCT hash64(infohash)) FROM derived.pairs) AS infohashes,
        $min_hashes AS smallest_group,
        $pair_bits AS bits_of_a_pair,
        count(*) AS families,

@@ -1,21 +1,17 @@
--- The starts of a pair's visits, folded: their intervals add up to the span, their squares to the spread.
 WITH pairs AS (
-    SELECT operator,
-           infohash,
-           count(*) FILTER (WHERE NOT continued) AS visits,
-           count(*) FILTER (WHERE NOT continued AND solo) AS solo_visits,
-           count(*) FILTER (WHERE NOT continued AND announces > 0) AS announcing_visits,
-           sum(announces) AS announces,
-           sum(raw_events) AS raw_events,
-           min(visit_start) FILTER (WHERE NOT continued) AS first_start,
-           max(visit_start) FILTER (WHERE NOT continued) AS last_start,
-           max(visit_end) AS last_seen,
-           schedule(visit_start, $visit_gap, $resolution, $tested_visits) FILTER (WHERE NOT continued) AS clock,
-           min(asn) AS asn,
-           least_text(country) AS country
+    SELECT operator, infohash, visits, solo_visits, announcing_visits, announces, raw_events,
+           first_visit AS first_start, last_visit AS last_start, last_seen, visit_gap_squares, asn, country
+    FROM derived.pairs
+    WHERE visits >= 2
+),
+-- Of those with visits enough to be tested.
+clocks AS (
+    SELECT visits.operator, visits.infohash, schedule(visit_start, $visit_gap, $resolution, $tested_visits) AS clock
     FROM derived.visits
-    GROUP BY operator, infohash
-    HAVING count(*) FILTER (WHERE NOT continued) >= 2
+    JOIN (SELECT operator, infohash FROM derived.pairs WHERE visits >= $tested_visits) often
+      ON visits.operator = often.operator AND visits.infohash = often.infohash
+    WHERE NOT continued
+    GROUP BY visits.operator, visits.infohash
 ),
 shared AS (
     SELECT operator, max(querier_ids) AS querier_ids,
@@ -23,14 +19,17 @@ shared AS (
     FROM derived.operator_days
     GROUP BY operator
 ),
--- Population variance of the intervals, from their number, sum and squares.
+-- Population variance of the intervals: they add up to the span, and their squares are known.
 rhythms AS (
-    SELECT pairs.*, querier_ids,
+    SELECT pairs.*, querier_ids, clock,
            seconds(last_start - first_start) / (visits - 1) AS mean,
            sqrt(greatest(
-               clock['gap_squares'] / (visits - 1) - power(seconds(last_start - first_start) / (visits - 1), 2), 0
+               coalesce(clock['gap_squares'], visit_gap_squares) / (visits - 1)
+                   - power(seconds(last_start - first_start) / (visits - 1), 2),
+               0
            )) AS sd
     FROM pairs
+    LEFT JOIN clocks ON pairs.operator = clocks.operator AND pairs.infohash = clocks.infohash
     LEFT JOIN shared ON pairs.operator = shared.operator
 ),
 judged AS (
@@ -93,17 +92,11 @@ ranked AS (
            row_number() OVER (PARTITION BY operator, testable ORDER BY chance, infohash) = 1 AS best
     FROM chances
 ),
-discoveries AS (
-    SELECT *,
-           benjamini_hochberg(CASE WHEN best THEN corrected END) OVER () AS q_best,
-           count(corrected) FILTER (WHERE best) OVER () AS tests
-    FROM ranked
-),
 schedules AS (
     SELECT *,
-           CASE WHEN tested
-                THEN coalesce(min(q_best) OVER (ORDER BY corrected DESC NULLS LAST), 1) END AS q_value
-    FROM discoveries
+           CASE WHEN tested THEN benjamini_hochberg(corrected, best) OVER () END AS q_value,
+           count(corrected) FILTER (WHERE best) OVER () AS tests
+    FROM ranked
 ),
 starts AS (
     SELECT operator, stretch_start, continues

@@ -1,0 +1,30 @@
+SELECT operator,
+       infohash,
+       count(*) AS days,
+       sum(raw_events) AS raw_events,
+       sum(lookups) AS lookups,
+       sum(announces) AS announces,
+       sum(visits) AS visits,
+       sum(solo_visits) AS solo_visits,
+       sum(announcing_visits) AS announcing_visits,
+       min(first_seen) AS first_seen,
+       max(last_seen) AS last_seen,
+       min(first_lookup) AS first_lookup,
+       max(last_lookup) AS last_lookup,
+       sum(gap_squares) + pause_squares(first_lookup, last_lookup) AS gap_squares,
+       min(first_visit) AS first_visit,
+       max(last_visit) AS last_visit,
+       sum(visit_gap_squares) + pause_squares(first_visit, last_visit) AS visit_gap_squares,
+       bool_and(near_own_id) AS near_own_id,
+       count(*) FILTER (WHERE NOT upkeep) AS interest_days,
+       coalesce(sum(raw_events) FILTER (WHERE NOT upkeep), 0) AS interest_events,
+       coalesce(sum(lookups) FILTER (WHERE NOT upkeep), 0) AS interest_lookups,
+       coalesce(sum(visits) FILTER (WHERE NOT upkeep AND lookups > 0), 0) AS interest_visits,
+       min(first_seen) FILTER (WHERE NOT upkeep) AS interest_first_seen,
+       max(last_seen) FILTER (WHERE NOT upkeep) AS interest_last_seen,
+       min(asn) AS asn,
+       least_text(country) AS country
+FROM derived.pair_days
+WHERE infohash BETWEEN $first AND $last
+GROUP BY operator, infohash
+ORDER BY infohash, operator
