@@ -4,14 +4,12 @@ WITH pairs AS (
     FROM derived.pairs
     WHERE visits >= 2
 ),
--- Of those with visits enough to be tested.
+-- Of those with visits enough to be tested, by a hash of the pair.
 clocks AS (
-    SELECT visits.operator, visits.infohash, schedule(visit_start, $visit_gap, $resolution, $tested_visits) AS clock
-    FROM derived.visits
-    JOIN (SELECT operator, infohash FROM derived.pairs WHERE visits >= $tested_visits) often
-      ON visits.operator = often.operator AND visits.infohash = often.infohash
-    WHERE NOT continued
-    GROUP BY visits.operator, visits.infohash
+    SELECT pair, schedule(visit_start, $visit_gap, $resolution, $tested_visits) AS clock
+    FROM (SELECT hash64(operator, infohash) AS pair, visit_start FROM derived.visits WHERE NOT continued)
+    WHERE pair IN (SELECT hash64(operator, infohash) FROM derived.pairs WHERE visits >= $tested_visits)
+    GROUP BY pair
 ),
 shared AS (
     SELECT operator, max(querier_ids) AS querier_ids,
@@ -29,7 +27,7 @@ rhythms AS (
                0
            )) AS sd
     FROM pairs
-    LEFT JOIN clocks ON pairs.operator = clocks.operator AND pairs.infohash = clocks.infohash
+    LEFT JOIN clocks ON hash64(pairs.operator, pairs.infohash) = pair
     LEFT JOIN shared ON pairs.operator = shared.operator
 ),
 judged AS (
