@@ -15,11 +15,13 @@ use datafusion::datasource::MemTable;
 use queries::Grain;
 use schema::Column;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tests::given::{self, DAY};
 
+/// Slices of the keyspace that a table which can be sliced is computed in.
+const SLICES: usize = 8;
 /// Floats agree to this, relative to the larger of the value and 1.
 const TOLERANCE: f64 = 1e-9;
 
@@ -68,11 +70,14 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
     let context = session::session(&config.engine())?;
     let known = sources(table.query)?;
     let is_given = |source: &Source| case.given.contains_key(&source.to_string());
-    // What is added up from a day table that is given, while it is not given itself.
-    let sums: Vec<_> =
-        known.iter().filter(|source| !is_given(source)).filter_map(|source| sum(*source)).collect();
-    let sums: Vec<_> = sums.into_iter().filter(|(_, days)| is_given(days)).collect();
-    let read: BTreeSet<Source> = known.into_iter().chain(sums.iter().map(|(_, days)| *days)).collect();
+    let (mut read, mut sums) = (known.clone(), Vec::new());
+    for sum in known.iter().filter(|source| !is_given(source)).filter_map(|source| source.sums()) {
+        let days = sources(sum.query)?;
+        if days.iter().all(is_given) {
+            read.extend(days);
+            sums.push(sum);
+        }
+    }
     for name in case.given.keys() {
         ensure!(read.iter().any(|source| source.to_string() == *name), "the query does not read {name}");
     }
@@ -82,29 +87,26 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
         let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
         session::register(&context, source, Arc::new(table))?;
     }
-    for (table, _) in sums {
-        let rows = job::query(&context, table, config.bind(table)).await?.cache().await?;
-        let source = Source { tier: Tier::Derived, name: table.name };
+    for sum in sums {
+        let rows = job::query(&context, sum, config.bind(sum)).await?.cache().await?;
+        let source = Source { tier: Tier::Derived, name: sum.name };
         session::register(&context, source, rows.into_view())?;
     }
     let mut parameters = config.bind(table);
     if let Grain::Day { .. } = table.grain {
         parameters.extend(job::day_parameters(DAY));
     }
-    let batches = job::query(&context, table, parameters).await?.collect().await?;
+    let mut batches = Vec::new();
+    let slices = if table.sliced { SLICES } else { 1 };
+    for number in 0..slices {
+        let slice = job::slice(number, slices).into_iter().filter(|_| table.sliced);
+        let parameters = parameters.iter().cloned().chain(slice).collect();
+        batches.extend(job::query(&context, table, parameters).await?.collect().await?);
+    }
     let declared = schema::table::arrow(table.columns);
     let schema = batches.first().map_or(declared, RecordBatch::schema);
     let result = concat_batches(&schema, &batches)?;
     compare(table.columns, &result, &case.expect)
-}
-
-/// The table of `source` and the day table that it adds up, if it does nothing else.
-fn sum(source: Source) -> Option<(&'static queries::Table, Source)> {
-    let table = queries::table(source.name).filter(|table| table.grain == Grain::Window)?;
-    let mut read = sources(table.query).ok()?.into_iter();
-    let (Some(days), None) = (read.next(), read.next()) else { return None };
-    let is_day = queries::table(days.name).is_some_and(|days| days.grain != Grain::Window);
-    is_day.then_some((table, days))
 }
 
 fn compare(columns: &[Column], result: &RecordBatch, expect: &[toml::Table]) -> Result<()> {

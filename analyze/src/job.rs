@@ -70,8 +70,8 @@ impl Job {
     pub async fn run(self) -> Result<PathBuf> {
         let mut results = Vec::new();
         for number in 0..self.slices {
-            let mut parameters = self.parameters.clone();
-            parameters.extend(self.table.sliced.then(|| slice(number, self.slices)).into_iter().flatten());
+            let slice = slice(number, self.slices).into_iter().filter(|_| self.table.sliced);
+            let parameters = self.parameters.iter().cloned().chain(slice).collect();
             let result = query(&self.context, self.table, parameters).await?;
             results.push(self.keep(result).await?);
         }
@@ -320,4 +320,21 @@ fn conform(produced: &Schema, declared: &Schema) -> Result<Vec<Expr>> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_lie_side_by_side_from_the_first_infohash_to_the_last() {
+        let id = |bytes: [u8; 2]| {
+            let rest = [bytes[1]; ID_BYTES - 1];
+            ScalarValue::FixedSizeBinary(ID_BYTES as i32, Some([&bytes[..1], &rest].concat()))
+        };
+        let borders: Vec<_> = (0..4).flat_map(|number| slice(number, 4)).map(|(_, border)| border).collect();
+        let expected = [[0, 0], [63, 255], [64, 0], [127, 255], [128, 0], [191, 255], [192, 0], [255, 255]];
+        assert_eq!(borders, expected.map(id));
+        assert_eq!(slice(0, 1).map(|(name, _)| name), ["first", "last"]);
+    }
 }

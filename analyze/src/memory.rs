@@ -54,10 +54,9 @@ pub fn explain<'a>(
     TooLittle { what: what.to_owned(), given: engine.memory_mib, enough }.into()
 }
 
-/// In how many slices of the keyspace to compute what is computed from `files`.
+/// In how many slices of the keyspace to compute what is computed from files of so many bytes: a power of two.
 #[must_use]
-pub fn slices<'a>(engine: &Engine, files: impl IntoIterator<Item = &'a DataFile>) -> usize {
-    let bytes = files.into_iter().map(|file| file.size).sum::<u64>();
+pub fn slices(engine: &Engine, bytes: u64) -> usize {
     let slice = (((engine.memory_mib as u64) << 20) / SLICE).max(LEAST_SLICE);
     1 << (bytes / slice).clamp(1, 256).ilog2()
 }
@@ -183,6 +182,13 @@ impl fmt::Display for Pool {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn the_more_there_is_and_the_smaller_the_pool_the_more_slices() {
+        let slices = |memory_mib: usize, mib: u64| slices(&Engine { memory_mib, threads: 2 }, mib << 20);
+        assert_eq!([0, 63, 64, 300, 1 << 20].map(|mib| slices(2048, mib)), [1, 1, 2, 8, 256]);
+        assert_eq!([15, 32, 300].map(|mib| slices(256, mib)), [1, 2, 16]);
+    }
 
     #[test]
     fn the_first_has_half_and_the_others_have_shares_of_the_rest() {

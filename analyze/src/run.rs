@@ -190,7 +190,7 @@ impl<'a> Runner<'a> {
         let mut at_once = engine.threads;
         loop {
             let ready = self.ready(&waiting, &under_way, at_once);
-            // What is computed of one day alone takes turns, not sides.
+            // Days share the threads; what is computed of one day at a time may use all that it has.
             let beginning = ready.iter().map(|place| &waiting[*place]);
             let days: BTreeSet<_> =
                 beginning.chain(&under_way).filter_map(|planned| planned.part.day).collect();
@@ -410,8 +410,8 @@ impl<'a> Runner<'a> {
             let source = Source { tier: Tier::Derived, name: table.name };
             session::register_source(&context, dataset, self.config, source, |_| true)?;
         }
-        let files = dataset.files(self.plan.sources(table.name));
-        let slices = if table.sliced { memory::slices(&self.config.engine(), files) } else { 1 };
+        let bytes = dataset.files(self.plan.sources(table.name)).map(|file| file.size).sum();
+        let slices = if table.sliced { memory::slices(&self.config.engine(), bytes) } else { 1 };
         Ok(Job { table, context, parameters, slices, left, folder, metadata })
     }
 

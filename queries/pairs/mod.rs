@@ -1,9 +1,9 @@
 //! One row per operator and infohash: who was interested in what, over all days held.
 //!
 //! # What it measures
-//! The days of `pair_days` added up. Where they say upkeep of a routing table, an infohash near the querier's own id that
-//! nobody else asked for that day, the day is no sign of interest: what is left without such days stands apart in the
-//! columns `interest_…`. A pair with no day left was never interested.
+//! The days of `pair_days` added up. A day of upkeep, with an infohash near the querier's own id that nobody else
+//! asked for, is no sign of interest: what is left without such days stands apart in the columns `interest_…`. A pair
+//! of which no day is left was never interested.
 //!
 //! # Limits
 //! These records name addresses and what they asked for. They go by the days whose queries are held, and are
