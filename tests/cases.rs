@@ -97,11 +97,8 @@ async fn check(table: &'static queries::Table, case: &Case) -> Result<()> {
         parameters.extend(job::day_parameters(DAY));
     }
     let mut batches = Vec::new();
-    let slices = if table.sliced { SLICES } else { 1 };
-    for number in 0..slices {
-        let slice = job::slice(number, slices).into_iter().filter(|_| table.sliced);
-        let parameters = parameters.iter().cloned().chain(slice).collect();
-        batches.extend(job::query(&context, table, parameters).await?.collect().await?);
+    for slice in job::slices(&context, table, &parameters, SLICES).await? {
+        batches.extend(slice.collect().await?);
     }
     let declared = schema::table::arrow(table.columns);
     let schema = batches.first().map_or(declared, RecordBatch::schema);

@@ -48,6 +48,9 @@ async fn declared_and_used_parameters_are_the_same() {
         if let Grain::Day { .. } = table.grain {
             supplied.extend(["since".to_owned(), "until".to_owned()]);
         }
+        if table.sliced {
+            supplied.extend(["first".to_owned(), "last".to_owned()]);
+        }
         let own: BTreeSet<_> = used.difference(&supplied).cloned().collect();
         assert_eq!(own, declared, "derived.{}: named in SQL (left) and declared (right)", table.name);
     }

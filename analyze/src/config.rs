@@ -6,7 +6,6 @@
 use crate::actors::Actors;
 use crate::digest::Digest;
 use crate::error::Failure;
-use crate::job;
 use anyhow::{Context, Result};
 use bytesize::ByteSize;
 use datafusion::common::ScalarValue;
@@ -169,8 +168,7 @@ impl Config {
         let bound = |parameter: &Parameter| {
             (parameter.name.to_owned(), parameter.scalar(self.value(table.name, parameter)))
         };
-        let slice = table.sliced.then(|| job::slice(0, 1));
-        table.parameters.iter().map(bound).chain(slice.into_iter().flatten()).collect()
+        table.parameters.iter().map(bound).collect()
     }
 
     /// Microseconds that the query of a day table may read before its day.

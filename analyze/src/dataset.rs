@@ -146,9 +146,9 @@ impl Dataset {
         let records = queries::TABLES.iter().filter(|table| table.retention == Retention::Raw);
         for table in records.filter(|_| !days.is_empty()) {
             let files = self.derived.entry(table.name).or_default();
-            let left = |file: &mut DataFile| {
-                let mut summed = file.inputs.iter().filter(|_| file.day.is_none()).flat_map(Inputs::days);
-                file.day.is_some_and(|day| !days.contains(&day)) || summed.any(|day| !days.contains(&day))
+            let left = |file: &mut DataFile| match file.day {
+                Some(day) => !days.contains(&day),
+                None => file.inputs.iter().flat_map(Inputs::days).any(|day| !days.contains(&day)),
             };
             self.retired.extend(files.extract_if(.., left).map(|file| file.path));
         }

@@ -17,7 +17,7 @@ use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::EnabledStatistics;
 use datafusion::parquet::schema::types::ColumnPath;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use queries::{Retention, Table};
@@ -43,7 +43,7 @@ pub(crate) struct Job {
     pub context: SessionContext,
     /// Thresholds and, of a day, its borders.
     pub parameters: Vec<(String, ScalarValue)>,
-    /// Slices of the keyspace that it is computed in, see [`slice`].
+    /// Slices of the keyspace that a table made of such is computed in.
     pub slices: usize,
     /// When the table keeps rows of what has left, and has a file that `context` knows.
     pub left: Option<Left>,
@@ -69,10 +69,7 @@ impl Job {
     /// When the query fails, or the file cannot be written.
     pub async fn run(self) -> Result<PathBuf> {
         let mut results = Vec::new();
-        for number in 0..self.slices {
-            let slice = slice(number, self.slices).into_iter().filter(|_| self.table.sliced);
-            let parameters = self.parameters.iter().cloned().chain(slice).collect();
-            let result = query(&self.context, self.table, parameters).await?;
+        for result in slices(&self.context, self.table, &self.parameters, self.slices).await? {
             results.push(self.keep(result).await?);
         }
         self.write(results).await
@@ -163,10 +160,11 @@ impl Job {
         }
         let mut writer = ArrowWriter::try_new(&file, Arc::clone(&schema), Some(properties.build()))?;
         let (mut rows, mut tests) = (0, Tests::new(&self.context, self.table)?);
-        let mut slices = results.into_iter().map(rows_of).peekable();
-        while let Some(mut batches) = slices.next() {
+        let mut results = results.into_iter();
+        let mut next = ahead(results.next()).await?;
+        while let Some(mut batches) = next {
             // The next slice is computed while this one is written.
-            let _ = slices.peek();
+            next = ahead(results.next()).await?;
             while let Some(batch) = batches.next().await {
                 let batch = RecordBatch::try_new(Arc::clone(&schema), batch?.columns().to_vec())?;
                 rows += batch.num_rows();
@@ -234,26 +232,14 @@ pub fn day_parameters(day: i32) -> [(String, ScalarValue); 2] {
     [("since".to_owned(), timestamp(day)), ("until".to_owned(), timestamp(day + 1))]
 }
 
-/// The rows of `result`, which are computed from now on, in a task of their own.
-fn rows_of(result: DataFrame) -> SendableRecordBatchStream {
-    let mut rows = RecordBatchReceiverStream::builder(Arc::clone(result.schema().inner()), 1);
-    let sender = rows.tx();
-    rows.spawn(async move {
-        let mut batches = result.execute_stream().await?;
-        while let Some(batch) = batches.next().await {
-            // Whoever has left wants no more.
-            if sender.send(batch).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    });
-    rows.build()
+/// The rows of `result`, if there is one, which are computed from now on.
+async fn ahead(result: Option<DataFrame>) -> Result<Option<SendableRecordBatchStream>> {
+    let Some(result) = result else { return Ok(None) };
+    Ok(Some(spawn_buffered(result.execute_stream().await?, 1)))
 }
 
 /// `$first` and `$last` of one of `count` slices of the keyspace: at most 256, a power of two.
-#[must_use]
-pub fn slice(number: usize, count: usize) -> [(String, ScalarValue); 2] {
+fn slice(number: usize, count: usize) -> [(String, ScalarValue); 2] {
     let id = |first: usize, rest: u8| {
         let mut id = vec![rest; ID_BYTES];
         id[0] = first as u8;
@@ -272,6 +258,36 @@ pub async fn query(
     table: &Table,
     parameters: Vec<(String, ScalarValue)>,
 ) -> Result<DataFrame> {
+    in_slice(context, table, parameters, (0, 1)).await
+}
+
+/// The same in `count` slices of the keyspace, one after the other; in one, unless `table` is made of such.
+///
+/// # Errors
+/// As [`query`].
+pub async fn slices(
+    context: &SessionContext,
+    table: &Table,
+    parameters: &[(String, ScalarValue)],
+    count: usize,
+) -> Result<Vec<DataFrame>> {
+    let count = if table.sliced { count } else { 1 };
+    let mut slices = Vec::new();
+    for number in 0..count {
+        slices.push(in_slice(context, table, parameters.to_vec(), (number, count)).await?);
+    }
+    Ok(slices)
+}
+
+async fn in_slice(
+    context: &SessionContext,
+    table: &Table,
+    mut parameters: Vec<(String, ScalarValue)>,
+    (number, count): (usize, usize),
+) -> Result<DataFrame> {
+    if table.sliced {
+        parameters.extend(slice(number, count));
+    }
     let result = once::dataframe(context, table.query, ParamValues::from(parameters)).await?;
     let declared = schema::table::arrow(table.columns);
     let produced: SchemaRef = Arc::new(result.schema().as_arrow().clone());

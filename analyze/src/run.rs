@@ -411,7 +411,7 @@ impl<'a> Runner<'a> {
             session::register_source(&context, dataset, self.config, source, |_| true)?;
         }
         let bytes = dataset.files(self.plan.sources(table.name)).map(|file| file.size).sum();
-        let slices = if table.sliced { memory::slices(&self.config.engine(), bytes) } else { 1 };
+        let slices = memory::slices(&self.config.engine(), bytes);
         Ok(Job { table, context, parameters, slices, left, folder, metadata })
     }
 
