@@ -24,8 +24,7 @@ pub fn measure(size: Size) -> Result<Run> {
     let data = month::copy(size)?;
     let root = data.path().to_str().context("a path in UTF-8")?;
     let compute = || analyze(&["compute", "--data", root]);
-    let hours = hours(data.path())?;
-    let newest = hours.last().context("no hour")?;
+    let newest = newest_hour(data.path())?;
     let day = newest.parent().context("an hour of a day")?;
     let late = day.parent().and_then(|days| {
         let mut days: Vec<_> = days.read_dir().ok()?.flatten().map(|day| day.path()).collect();
@@ -63,18 +62,19 @@ pub fn measure(size: Size) -> Result<Run> {
     fs::write(&everyone, EVERYONE)?;
     let everyone = ["--config", everyone.to_str().context("a path in UTF-8")?];
     profiles(size, data.path(), "hash_behavior_profiles", &everyone, "every_infohash", &full)?;
-    for (name, hour) in [("one_more_hour", newest), ("one_late_hour", &late)] {
-        let hidden = hour.with_file_name(".hidden");
-        let mut runs = Vec::new();
-        for _ in 0..FEW {
-            fs::rename(hour, &hidden)?;
-            compute()?;
-            fs::rename(&hidden, hour)?;
-            runs.push(compute()?);
-        }
-        line(size, name, &median(runs), &full);
+    for (name, hour) in [("one_more_hour", &newest), ("one_late_hour", &late)] {
+        line(size, name, &several(FEW, &|| one_more(hour, root))?, &full);
     }
     Ok(full)
+}
+
+/// What it costs to compute once `hour`, the folder of one, has come to everything else in `root`.
+pub fn one_more(hour: &Path, root: &str) -> Result<Run> {
+    let hidden = hour.with_file_name(".hidden");
+    fs::rename(hour, &hidden)?;
+    analyze(&["compute", "--data", root])?;
+    fs::rename(&hidden, hour)?;
+    analyze(&["compute", "--data", root])
 }
 
 /// Prints how much more `large` costs than `small`.
@@ -96,16 +96,15 @@ fn profiles(size: Size, data: &Path, table: &str, more: &[&str], name: &str, ful
     Ok(())
 }
 
-/// The folders of all hours of events, in order.
-fn hours(data: &Path) -> Result<Vec<PathBuf>> {
+/// The folder of the last hour of events.
+pub fn newest_hour(data: &Path) -> Result<PathBuf> {
     let mut hours = Vec::new();
     for day in data.join("captured/events").read_dir()? {
         for hour in day?.path().read_dir()? {
             hours.push(hour?.path());
         }
     }
-    hours.sort();
-    Ok(hours)
+    hours.into_iter().max().context("no hour")
 }
 
 fn several(runs: usize, of: &dyn Fn() -> Result<Run>) -> Result<Run> {

@@ -8,8 +8,10 @@
 //! * `5m`, `50m`: what computing costs on a simulated month of 5 and of 50 million events: from nothing,
 //!   in little memory, without anything new, with one more hour, and with an hour that came a week late; and
 //!   what is asked of it then: a report, one infohash, one operator, the profiles. Of both together, the growth.
+//! * `folds-5m`, `folds-50m`: one more hour beside the bare sums that it has to add up again, by DuckDB;
+//!   `TELESCOPE_PYTHON` names a Python that has it.
 //! * `profiles-5m`, `profiles-50m`: profiles from the raw queries of that month, beside DuckDB and Polars;
-//!   `TELESCOPE_PYTHON` names a Python that has both.
+//!   that Python needs both.
 //! * `worst-5m`, `worst-50m`: that month with half its queries for one infohash, or from one address, or all for
 //!   different infohashes. The large ones are computed once each.
 //! * `watch`: the memory of `analyze watch` over that month of 5 million events.
@@ -18,6 +20,7 @@
 //! 1.9 GB, and as much again while they are measured; `worst-50m` takes more than ten for a while.
 
 mod child;
+mod folds;
 mod incremental;
 mod live;
 mod month;
@@ -52,6 +55,9 @@ fn main() -> Result<()> {
         }
     }
     for size in [SMALL, LARGE] {
+        if named(&format!("folds-{}", size.name)) {
+            folds::measure(size)?;
+        }
         if named(&format!("profiles-{}", size.name)) {
             profiles::measure(size)?;
         }
