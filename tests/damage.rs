@@ -50,6 +50,32 @@ fn a_file_with_spoiled_pages_is_named_and_left_out() {
 }
 
 #[test]
+fn what_is_known_to_be_damaged_is_looked_for_once() {
+    let data = sample();
+    let root = data.path().to_str().expect("UTF-8");
+    let compute = |more: &[&str]| {
+        let output = run("analyze", &[&["compute", "--data", root], more].concat());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let victim = captured_files(data.path(), "events")[20].clone();
+    let whole = fs::read(&victim).expect("a file");
+    spoil(&victim);
+    compute(&[]);
+    let (code, stale, said) = compute(&["--explain"]);
+    assert_eq!((code, stale.trim()), (Some(1), "(none)"), "{said}");
+    assert!(said.contains(victim.to_str().expect("UTF-8")) && said.contains("skipped"), "{said}");
+    // The same bytes as before, and the same footer all the time: what came of it is another file.
+    fs::write(&victim, whole).expect("a write");
+    let (code, stale, said) = compute(&["--explain"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert!(stale.contains("changed: captured.events of"), "{stale}");
+    compute(&[]);
+    let (code, stale, _) = compute(&["--explain"]);
+    assert_eq!((code, stale.trim()), (Some(0), "(none)"));
+}
+
+#[test]
 fn a_spoiled_derived_file_is_computed_again() {
     let data = sample();
     let (_, wanted, quiet) = report(data.path());

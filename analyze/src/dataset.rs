@@ -4,6 +4,7 @@
 //! no part in anything. Damage behind an intact footer shows when a query reads it, and so does that another command
 //! has replaced or deleted a file: see [`Dataset::recover`].
 
+use crate::aside::Aside;
 use crate::digest::Digest;
 use crate::error::Failure;
 use crate::inputs::Inputs;
@@ -103,9 +104,10 @@ impl Dataset {
             returned: Vec::new(),
             damaged: Vec::new(),
         };
+        let aside = Aside::read(root);
         for table in schema::CAPTURED {
             let folder = root.join(partition::CAPTURED).join(table.name);
-            let files = dataset.captured_files(&folder)?;
+            let files = dataset.captured_files(&folder, &aside)?;
             dataset.captured.insert(table.name, files);
         }
         for table in queries::TABLES {
@@ -168,7 +170,7 @@ impl Dataset {
         ))
     }
 
-    fn captured_files(&mut self, folder: &Path) -> Result<Vec<DataFile>> {
+    fn captured_files(&mut self, folder: &Path, aside: &Aside) -> Result<Vec<DataFile>> {
         let mut files = Vec::new();
         for (name, dates) in entries(folder)? {
             let Some(day) = partition::parse_date_folder(&name) else { continue };
@@ -179,6 +181,8 @@ impl Dataset {
                 for (_, path) in entries(&hours)?.into_iter().filter(|(name, _)| is_data(name)) {
                     if pruned {
                         self.returned.push(path);
+                    } else if let Some(damaged) = aside.damaged(&path) {
+                        self.damaged.push(damaged);
                     } else {
                         files.push((path, Some(day), Some(i32::try_from(hour)?)));
                     }
@@ -366,7 +370,8 @@ impl Dataset {
         Ok(may_be_of_files(error) && (self.reopen()? || self.set_aside()))
     }
 
-    /// Reads every file to its end and sets those aside that fail. Whether there are any.
+    /// Reads every file to its end and sets those aside that fail. Whether there are any. Those captured are noted, or
+    /// found again by who must not write.
     fn set_aside(&mut self) -> bool {
         let before = self.damaged.len();
         for files in self.captured.values_mut().chain(self.derived.values_mut()) {
@@ -379,7 +384,11 @@ impl Dataset {
                 }
             });
         }
-        self.damaged.len() > before
+        let found = self.damaged.len() > before;
+        if found {
+            let _ = Aside::write(&self.root, &self.damaged);
+        }
+        found
     }
 }
 

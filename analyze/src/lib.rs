@@ -7,6 +7,7 @@
 //! knows a particular detector.
 
 pub mod actors;
+mod aside;
 pub mod cli;
 pub mod command;
 pub mod config;
