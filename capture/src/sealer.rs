@@ -135,7 +135,7 @@ mod tests {
     use crate::sealed;
     use crate::spool::folder;
     use crate::tables::sample::{HERE, gaps};
-    use schema::partition::DAY;
+    use schema::partition::{CAPTURED, DAY};
     use std::fs;
     use std::path::Path;
     use std::sync::mpsc;
@@ -178,6 +178,35 @@ mod tests {
             std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(days("day_summaries"), [Hour::of(old).day()]);
+        drop(segments);
+        thread.join().expect("no panic").expect("nothing is left to be sealed");
+    }
+
+    #[test]
+    fn what_cannot_be_sealed_waits_in_the_spool_and_is_sealed_when_it_can() {
+        let data = tempfile::tempdir().expect("a folder");
+        let data = data.path();
+        let now = clock::now();
+        let mut sealer = sealer(data, now);
+        let mut rows = Rows::new(HERE);
+        rows.push(Event { ts: now, ..sample::event() });
+        let segment = write_segment(data, HERE, &schema::events::TABLE, Hour::of(now), &rows.take(), now);
+        let segment = segment.expect("spooled");
+        let [spooled, sealed] = [segment.spool_path(data), segment.final_path(data)];
+        let blocked = data.join(CAPTURED).join(schema::events::TABLE.name);
+        fs::write(&blocked, "").expect("a file where a folder must be");
+        sealer.take(segment);
+        assert!(spooled.exists() && !sealed.exists(), "nothing is lost");
+
+        fs::remove_file(&blocked).expect("removed");
+        let (segments, closed) = mpsc::channel();
+        let thread = std::thread::spawn(move || sealer.run(&closed));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while spooled.exists() {
+            assert!(Instant::now() < deadline, "not sealed in ten seconds");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(sealed.exists(), "while other segments may still come");
         drop(segments);
         thread.join().expect("no panic").expect("nothing is left to be sealed");
     }
