@@ -374,8 +374,13 @@ fn requests_that_make_no_sense_are_refused() {
     assert!(said.contains(config) && said.contains("`min_event`") && said.contains("`min_events`"), "{said}");
     let said = refusal("analyze", &["compute", "hash_dys", "--data", path], USAGE);
     assert!(said.contains("`hash_dys`") && said.contains("hash_days"), "{said}");
-    let said = refusal("analyze", &["sql", "SELECT * FROM captured.evens", "--data", path], USAGE);
-    assert!(said.contains("captured.evens"), "{said}");
+    for (wrong, meant) in
+        [("captured.evens", "captured.events"), ("pairs", "derived.pairs"), ("derived.actors", "user.actors")]
+    {
+        let said = refusal("analyze", &["sql", &format!("SELECT * FROM {wrong}"), "--data", path], USAGE);
+        let hint = format!("there is no table `{wrong}`; did you mean `{meant}`?");
+        assert!(said.contains(&hint), "{said}");
+    }
     let said = refusal("analyze", &["sql", "DROP TABLE captured.events", "--data", path], USAGE);
     assert!(said.to_lowercase().contains("drop"), "{said}");
     refusal("analyze", &["report", "--no-such-view", "--data", path], USAGE);

@@ -5,7 +5,7 @@
 
 use crate::actors::Actors;
 use crate::digest::Digest;
-use crate::error::Failure;
+use crate::error::{Failure, did_you_mean};
 use anyhow::{Context, Result};
 use bytesize::ByteSize;
 use datafusion::common::ScalarValue;
@@ -225,8 +225,7 @@ impl Config {
 
 /// `unknown key in [visits]: \`gab\`; did you mean \`gap\`?`
 fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) -> String {
-    let nearest = known.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
-    let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
+    let hint = did_you_mean(name, known.map(|known| (known, known)));
     format!("unknown {what}: `{name}`{hint} (`analyze config` prints every setting)")
 }
 

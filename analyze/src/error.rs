@@ -1,5 +1,7 @@
-//! The two failures that have an exit code of their own; everything else is a plain error.
+//! The two failures that have an exit code of their own, everything else being a plain error; and what who mistyped
+//! may have meant.
 
+use std::fmt::Display;
 use thiserror::Error;
 
 /// A failure that the program's exit code tells apart.
@@ -44,4 +46,11 @@ impl Exit {
             None => Self::Failure,
         }
     }
+}
+
+/// `; did you mean `…`?`: that of the `known` whose name is most like `name`, if there is any.
+pub(crate) fn did_you_mean<'a, T: Display>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> String {
+    let likeness = |(known, _): &(&str, T)| strsim::jaro(known, name);
+    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    nearest.map_or_else(String::new, |(_, nearest)| format!("; did you mean `{nearest}`?"))
 }

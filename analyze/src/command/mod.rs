@@ -13,7 +13,8 @@ pub mod watch;
 
 use crate::cli::Options;
 use crate::dataset::{Damaged, Dataset};
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, did_you_mean};
+use crate::plan::{Source, Tier};
 use crate::report::{Report, write};
 use anyhow::Result;
 use queries::Table;
@@ -34,10 +35,15 @@ fn show(options: &Options, report: &Report) -> Result<()> {
 /// The table that people call `name`.
 fn named(name: &str) -> Result<&'static Table> {
     let plain = name.strip_prefix("derived.").unwrap_or(name);
-    queries::table(plain).ok_or_else(|| {
-        let known: Vec<_> = queries::TABLES.iter().map(|table| table.name).collect();
-        Failure::Usage(format!("there is no derived table `{name}`; there are {}", known.join(", "))).into()
-    })
+    let derived = Source::all().filter(|source| source.tier == Tier::Derived);
+    queries::table(plain).ok_or_else(|| unknown("derived table", name, derived).into())
+}
+
+/// That there is no table `name`, and which of those `known` may be meant.
+fn unknown(what: &str, name: &str, known: impl Iterator<Item = Source>) -> Failure {
+    let plain = name.rsplit('.').next().unwrap_or(name);
+    let hint = did_you_mean(plain, known.map(|source| (source.name, source)));
+    Failure::Usage(format!("there is no {what} `{name}`{hint} (`analyze schema` describes them all)"))
 }
 
 /// Says what people should know about the files behind an answer. A file that was set aside makes

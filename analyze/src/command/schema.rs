@@ -1,7 +1,8 @@
 //! `analyze schema`: the data dictionary, generated from the declarations.
 
+use super::unknown;
 use crate::actors;
-use crate::error::{Exit, Failure};
+use crate::error::Exit;
 use crate::plan::{Source, Tier};
 use anyhow::Result;
 use schema::{partition, table};
@@ -35,10 +36,7 @@ pub fn run(names: &[String]) -> Result<Exit> {
         name == wanted || name.split_once('.').is_some_and(|(_, plain)| plain == wanted)
     };
     if let Some(wanted) = names.iter().find(|wanted| !pages.iter().any(|(name, _)| is(name, wanted))) {
-        let known: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(
-            Failure::Usage(format!("there is no table `{wanted}`; there are {}", known.join(", "))).into()
-        );
+        return Err(unknown("table", wanted, Source::all()).into());
     }
     let shown =
         pages.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| is(name, wanted)));

@@ -1,12 +1,12 @@
 //! `analyze sql`: one query over everything that is there. It computes nothing first: it shows
 //! the files as they are.
 
-use super::{close, show};
+use super::{close, show, unknown};
 use crate::cli::Options;
 use crate::dataset::Dataset;
 use crate::error::{Exit, Failure};
 use crate::memory;
-use crate::plan;
+use crate::plan::{self, Source};
 use crate::report::{self, Report, Section};
 use crate::session;
 use anyhow::Result;
@@ -47,6 +47,14 @@ async fn answer(options: &Options, dataset: &Dataset, query: &str) -> Result<Sec
     session::register_all(&context, dataset, &options.config)?;
     let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let planned = context.sql_with_options(query, reading).await;
-    let result = planned.map_err(|error| Failure::Usage(error.strip_backtrace()))?;
+    let result = planned.map_err(|error| explain(&error.strip_backtrace()))?;
     Section::of("", &report::rows(result).await?, &options.rows)
+}
+
+/// What the engine says of a query, put plainly where it does not know a table.
+fn explain(error: &str) -> Failure {
+    let missing =
+        error.split_once("table 'datafusion.").and_then(|(_, rest)| rest.strip_suffix("' not found"));
+    let missing = missing.map(|name| name.strip_prefix("public.").unwrap_or(name));
+    missing.map_or_else(|| Failure::Usage(error.to_owned()), |name| unknown("table", name, Source::all()))
 }
